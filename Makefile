@@ -1,0 +1,46 @@
+# Set-up is a part of every target: a fresh clone needs nothing but Python 3.11, gcc and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: setup demo test test-fast bench docs lint lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/daybreak demo -o demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: setup
+	$(BIN)/python -m pytest -n 2 -m "not slow and not slurm and not mail and not browser and not peer"
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+docs: setup
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The lock is made by uv from pyproject.toml and tools.in; it holds versions, no addresses.
+lock: setup
+	$(BIN)/python -m uv pip compile --quiet --python-version 3.11 --all-extras --no-header \
+	  --no-emit-index-url --no-annotate -o requirements.lock pyproject.toml tools.in
+
+clean:
+	rm -rf $(VENV) demo docs/_build bench-out

@@ -1,0 +1,33 @@
+"""Daybreak: fast offline analysis of gamma-ray and neutrino telescopes.
+
+What the command line does, Python can do too::
+
+    import daybreak
+
+    result = daybreak.analyse("Crab", store="path/to/dl3", out="crab")
+    print(result.counts.significance, result.folder / "report.html")
+
+The names below are imported on first use, so that ``import daybreak`` is instant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daybreak._version import __version__
+
+_PUBLIC = {
+    "analyse": "daybreak.api.analyse",
+    "resolve_config": "daybreak.api.settings",
+    "demo": "daybreak.api.demo",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'daybreak' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,86 @@
+"""Resolve the configuration from profile, file and settings given by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daybreak.config.analysis import AnalysisConfig
+from daybreak.config.load import KeyPath, Layer, build, file_layer
+from daybreak.errors import ConfigError
+from daybreak.instruments.profiles import profile_layer
+
+
+def settings_layer(settings: Iterable[str]) -> Layer:
+    """Turn ``section.key=value`` texts into a layer.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for text in settings:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(
+                f"--set {text!r}: expected KEY=VALUE", "For example --set maps.pixel='0.05 deg'."
+            )
+        into = values
+        *parents, last = key.strip().split(".")
+        for part in parents:
+            into = into.setdefault(part, {})
+            if not isinstance(into, dict):
+                raise ConfigError(f"--set {text!r}: {part!r} is given a value and a key below it")
+        try:
+            into[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            into[last] = value
+    return Layer("--set", values)
+
+
+def resolve_config(
+    *,
+    config: Path | None = None,
+    instrument: str | None = None,
+    settings: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> tuple[AnalysisConfig, dict[KeyPath, str]]:
+    """Resolve the configuration of an analysis.
+
+    Parameters
+    ----------
+    config
+        YAML file; beats the instrument profile.
+    instrument
+        Name of an instrument profile; beats the file's ``instrument`` key.
+    settings
+        ``section.key=value`` texts; beat the file.
+    options
+        Nested settings from the command line's own options; beat everything.
+
+    Returns
+    -------
+    config : AnalysisConfig
+        The frozen, complete configuration.
+    origin : dict
+        Key path to where the value came from, for values that are not defaults.
+
+    Raises
+    ------
+    ConfigError
+        For unknown keys, bad values, an unknown instrument or an unreadable file.
+    """
+    layers = [file_layer(config)] if config is not None else []
+    layers.append(settings_layer(settings))
+    if options:
+        layers.append(Layer("command line", dict(options)))
+    if instrument is None:
+        for layer in layers:
+            instrument = layer.values.get("instrument", instrument)
+    instrument = str(instrument or "auto")
+    chosen = Layer("command line", {"instrument": instrument})
+    return build(AnalysisConfig, [profile_layer(instrument), *layers, chosen])

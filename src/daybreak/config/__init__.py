@@ -1,0 +1,1 @@
+"""Frozen configuration models and the loading of YAML files into them."""

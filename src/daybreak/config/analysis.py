@@ -1,0 +1,187 @@
+"""The configuration of an analysis from DL3 to results.
+
+Every field has a unit where one is due and a default that suits an imaging Cherenkov telescope;
+instrument profiles (``daybreak/instruments/profiles``) override the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from daybreak.config.base import Angle, Duration, Energy, Frozen
+
+
+class ExcludedRegion(Frozen):
+    """A circle on the sky that is kept out of every background estimate."""
+
+    name: str = ""
+    ra: Angle
+    dec: Angle
+    radius: Angle
+
+
+class TargetConfig(Frozen):
+    """What is analysed: filled from TARGET on the command line."""
+
+    name: str = ""
+    ra: Angle | None = None
+    dec: Angle | None = None
+    tag: str | None = Field(None, description="TARGET_TAG of the runs to take")
+    blank_fields: bool = Field(
+        False, description="the tag's runs have no common position: test position in each field"
+    )
+
+
+class SelectionConfig(Frozen):
+    """Which runs of the store are used."""
+
+    night: str | None = Field(None, description="civil date of the evening, YYYY-MM-DD")
+    start: str | None = Field(None, description="first time (UTC, ISO 8601)")
+    stop: str | None = Field(None, description="last time (UTC, ISO 8601)")
+    runs: tuple[int, ...] = Field((), description="observation ids; empty: all")
+    max_offset: Angle = Field("2.5 deg", description="largest offset of target from pointing")
+    max_zenith: Angle = Field("90 deg", description="largest zenith angle of a run")
+    min_livetime: Duration = Field("1 min", description="shortest livetime of a run")
+    blank_offset: Angle = Field("0.5 deg", description="offset of test positions in blank fields")
+
+
+class RegionConfig(Frozen):
+    """ON region, OFF regions and what is excluded from them."""
+
+    on_radius: Angle | None = Field(
+        None, description="ON radius; none: the instrument's for a point source, or RAD_MAX"
+    )
+    extended_above: Angle = Field(
+        "0.2 deg", description="from this ON radius on, the source is taken as extended"
+    )
+    exclusion_radius: Angle | None = Field(
+        None, description="around the target; none: max(0.3 deg, ON radius + 0.2 deg)"
+    )
+    exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
+    exclude: tuple[ExcludedRegion, ...] = ()
+    background: Literal["auto", "reflected", "fov"] = "auto"
+    n_off: int = Field(0, ge=0, le=100, description="number of OFF regions; 0: as many as fit")
+    min_distance: Angle = Field("0 deg", description="smallest gap between ON and OFF regions")
+
+    @field_validator("on_radius", "exclusion_radius")
+    @classmethod
+    def _positive(cls, value: object) -> object:
+        if value is not None and not value.to_value("deg") > 0:  # type: ignore[attr-defined]
+            raise ValueError("the radius must be above 0 deg")
+        return value
+
+
+class Theta2Config(Frozen):
+    """Binning of the theta² histogram."""
+
+    max: Angle = Field("0.4472 deg", description="theta at the right edge (0.2 deg²)")
+    n_bins: int = Field(20, ge=2, le=400)
+    max_off: int = Field(12, ge=1, description="most OFF positions of the theta² plot")
+
+
+class MapConfig(Frozen):
+    """Sky maps."""
+
+    enabled: bool = True
+    width: Angle = Field("4 deg", description="full width of the square map")
+    pixel: Angle = "0.02 deg"
+    correlation_radius: Angle = "0.1 deg"
+    max_offset: Angle = Field("2 deg", description="events and acceptance beyond are dropped")
+    ring_inner: Angle = "0.5 deg"
+    ring_width: Angle = "0.3 deg"
+    methods: tuple[Literal["ring", "fov"], ...] = ("ring", "fov")
+
+
+class SpectrumConfig(Frozen):
+    """Energy axes, models and flux points."""
+
+    enabled: bool = True
+    energy_min: Energy = Field("0.1 TeV", description="lower edge of the reconstructed axis")
+    energy_max: Energy = Field("40 TeV", description="upper edge of the reconstructed axis")
+    bins_per_decade: int = Field(10, ge=3, le=50)
+    true_min: Energy = "0.05 TeV"
+    true_max: Energy = "100 TeV"
+    true_bins_per_decade: int = Field(20, ge=5, le=100)
+    fit_min: Energy | None = Field(None, description="none: the energy threshold")
+    fit_max: Energy | None = None
+    threshold: Literal["header", "aeff", "none"] = Field(
+        "header", description="energy threshold: LO_THRES, a fraction of peak area, or none"
+    )
+    aeff_fraction: float = Field(0.1, gt=0, lt=1)
+    reference: Energy | None = Field(None, description="E0 of the fits; none: a round energy")
+    models: tuple[Literal["pl", "lp", "ecpl"], ...] = ("pl", "lp", "ecpl")
+    assumed_index: float = Field(2.6, description="index for upper limits without a detection")
+    points_per_decade: int = Field(5, ge=1, le=30)
+    n_sigma_ul: float = Field(2.0, gt=0, description="upper limits at Delta TS = n_sigma_ul²")
+    ul_below_sigma: float = Field(2.0, description="points below are drawn as upper limits")
+    detection_sigma: float = Field(5.0, gt=0)
+    fit_above_sigma: float = Field(3.0, description="spectral shape is fitted from here on")
+    model_choice_sigma: float = Field(
+        3.0, description="a curved model is chosen when it is better than the power law by this"
+    )
+
+
+class LightCurveConfig(Frozen):
+    """Light curves."""
+
+    enabled: bool = True
+    energy_min: Energy | None = Field(None, description="none: above the highest run threshold")
+    energy_max: Energy | None = None
+    minutes: Duration = Field("10 min", description="width of the short bins")
+    bayesian_p0: float = Field(0.01, gt=0, lt=1, description="false-alarm rate of a change point")
+
+
+class QualityConfig(Frozen):
+    """Limits beyond which a run is flagged (it stays in the analysis)."""
+
+    min_background_ratio: float = Field(0.7, gt=0)
+    max_background_ratio: float = Field(1.4, gt=0)
+    min_live_fraction: float = Field(0.8, gt=0, le=1)
+    max_rate_change: float = Field(
+        4.0, gt=0, description="sigma of a trend of the background rate within a run"
+    )
+    max_theta: Angle = Field("5 deg", description="events farther from the pointing are counted")
+
+
+class EngineConfig(Frozen):
+    """How the steps are run."""
+
+    workers: int = Field(0, ge=0, description="local workers; 0: one per core")
+
+
+class ReportConfig(Frozen):
+    """What is drawn and written."""
+
+    formats: tuple[Literal["svg", "png", "pdf"], ...] = ("svg",)
+    crab_units: bool = True
+
+
+class AnalysisConfig(Frozen):
+    """The whole configuration of ``daybreak analyse``."""
+
+    instrument: str = "auto"
+    target: TargetConfig = TargetConfig()
+    selection: SelectionConfig = SelectionConfig()
+    regions: RegionConfig = RegionConfig()
+    theta2: Theta2Config = Theta2Config()
+    maps: MapConfig = MapConfig()
+    spectrum: SpectrumConfig = SpectrumConfig()
+    lightcurve: LightCurveConfig = LightCurveConfig()
+    quality: QualityConfig = QualityConfig()
+    engine: EngineConfig = EngineConfig()
+    report: ReportConfig = ReportConfig()
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AnalysisConfig:
+        spectrum = self.spectrum
+        for low, high, what in (
+            (spectrum.energy_min, spectrum.energy_max, "spectrum.energy_min/energy_max"),
+            (spectrum.true_min, spectrum.true_max, "spectrum.true_min/true_max"),
+            (spectrum.fit_min, spectrum.fit_max, "spectrum.fit_min/fit_max"),
+            (self.lightcurve.energy_min, self.lightcurve.energy_max, "lightcurve.energy_min/max"),
+        ):
+            if low is not None and high is not None and not low < high:
+                raise ValueError(f"{what}: the lower edge must be below the upper edge")
+        return self

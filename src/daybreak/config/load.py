@@ -1,0 +1,250 @@
+"""Loading: defaults, instrument profile, file and command line merged into one frozen model.
+
+The command line beats the file, the file beats the instrument profile, the profile beats the
+default. What is wrong is said with the key, the file and line it stands in, and what was
+expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from daybreak.errors import ConfigError
+
+M = TypeVar("M", bound=BaseModel)
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One source of settings.
+
+    Attributes
+    ----------
+    name
+        What to call it in messages and in ``daybreak config show``.
+    values
+        Nested mapping of settings.
+    lines
+        Line (from 1) of each key path, where the source is a file.
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def where(self, path: KeyPath) -> str:
+        """Name and line of a key, as ``file.yaml:12``."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return f"{self.name}:{self.lines[path[:length]]}"
+        return self.name
+
+
+def _walk_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            line = key_node.start_mark.line + 1
+            if key in seen:
+                raise ConfigError(
+                    f"{name}:{line}: the key {'.'.join((*path, key))!r} stands there twice",
+                    "Remove one of them.",
+                )
+            seen.add(key)
+            lines[(*path, key)] = line
+            _walk_lines(value_node, (*path, key), lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*path, str(index))] = item.start_mark.line + 1
+            _walk_lines(item, (*path, str(index)), lines, name)
+
+
+def yaml_layer(text: str, name: str) -> Layer:
+    """Parse YAML text into a layer that knows the line of each key.
+
+    Raises
+    ------
+    ConfigError
+        If it is not YAML, or not a mapping at the top.
+    """
+    lines: dict[KeyPath, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _walk_lines(node, (), lines, name)
+        values = yaml.safe_load(text)
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deep", "Check the file's structure.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{name}:{mark.line + 1}" if mark else name
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(
+            f"{place}: this is not YAML: {problem}", "Check the indentation and the quotes there."
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{name}: a value can't be read: {error}", "Put it in quotes.") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{name}: expected 'key: value' lines, found a {type(values).__name__}",
+            "See docs/configuration.md for an example.",
+        )
+    return Layer(name, _string_keys(values), lines)
+
+
+def _string_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _string_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_string_keys(item) for item in value]
+    return value
+
+
+def file_layer(path: Path) -> Layer:
+    """Read a YAML file into a layer.
+
+    Raises
+    ------
+    ConfigError
+        If the file can't be read or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(
+            f"can't read the configuration {path}: {reason}", "Check the path given with --config."
+        ) from None
+    return yaml_layer(text, str(path))
+
+
+def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
+    """Merge layers, later ones winning key by key; lists are replaced whole.
+
+    Returns
+    -------
+    values : dict
+        The merged settings.
+    origin : dict
+        For each leaf's key path, where its value came from.
+    """
+    values: dict[str, Any] = {}
+    origin: dict[KeyPath, str] = {}
+
+    def put(into: dict[str, Any], new: Mapping[str, Any], layer: Layer, path: KeyPath) -> None:
+        for key, value in new.items():
+            here = (*path, key)
+            if isinstance(value, Mapping):
+                if not isinstance(into.get(key), dict):
+                    into[key] = {}
+                put(into[key], value, layer, here)
+            else:
+                into[key] = value
+            origin[here] = layer.where(here)
+
+    for layer in layers:
+        put(values, layer.values, layer, ())
+    return values, origin
+
+
+def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
+    current: Any = model
+    for part in path:
+        info = current.model_fields.get(part)
+        if info is None:
+            return []
+        current = info.annotation
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            options = [
+                a
+                for a in getattr(current, "__args__", ())
+                if isinstance(a, type) and issubclass(a, BaseModel)
+            ]
+            if not options:
+                return []
+            current = options[0]
+    return list(current.model_fields)
+
+
+def _explain(model: type[BaseModel], error: Any, origin: Mapping[KeyPath, str]) -> str:
+    path = tuple(str(part) for part in error["loc"])
+    key = ".".join(path)
+    place = next(
+        (origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "configuration"
+    )
+    if error["type"] == "extra_forbidden":
+        names = _names_at(model, path[:-1])
+        near = difflib.get_close_matches(path[-1], names, n=1, cutoff=0.5)
+        advice = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names)}"
+        return f"{place}: unknown key {key!r}; {advice}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{place}: the key {key!r} is missing"
+    return f"{place}: {key}: {message} (found {error.get('input')!r})"
+
+
+def build(model: type[M], layers: Sequence[Layer]) -> tuple[M, dict[KeyPath, str]]:
+    """Merge the layers and make the model of them.
+
+    Parameters
+    ----------
+    model
+        The frozen pydantic model to build.
+    layers
+        From the weakest to the strongest.
+
+    Returns
+    -------
+    model : BaseModel
+        The resolved configuration.
+    origin : dict
+        Where each value that is not a default came from.
+
+    Raises
+    ------
+    ConfigError
+        For unknown keys or bad values; all of them at once, a line each.
+    """
+    values, origin = merge(layers)
+    try:
+        return model.model_validate(values), origin
+    except ValidationError as error:
+        lines = [_explain(model, item, origin) for item in error.errors()]
+        raise ConfigError(
+            "\n".join(lines), "`daybreak config show` prints every key with its value and origin."
+        ) from None
+
+
+def to_yaml(model: BaseModel, origin: Mapping[KeyPath, str] | None = None) -> str:
+    """The whole configuration as YAML, each line with a comment where its value came from."""
+
+    def scalar(value: Any) -> str:
+        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
+        return text.removesuffix("\n").removesuffix("\n...")
+
+    def lines(values: Mapping[str, Any], path: KeyPath, depth: int) -> list[str]:
+        out = []
+        for key, value in values.items():
+            here = (*path, key)
+            if isinstance(value, Mapping) and value:
+                out.append("  " * depth + f"{key}:")
+                out.extend(lines(value, here, depth + 1))
+            else:
+                text = "  " * depth + f"{key}: {scalar(value)}"
+                if origin is not None:
+                    text += f"  # {origin.get(here, 'default')}"
+                out.append(text)
+        return out
+
+    return "\n".join(lines(model.model_dump(mode="json"), (), 0)) + "\n"

@@ -1,0 +1,1 @@
+"""Instruments: a YAML profile each, and a reader module where its files need one."""

@@ -1,0 +1,1 @@
+"""Products on disk: names, atomic writing, checksums and provenance. Knows no science."""

@@ -1,0 +1,142 @@
+"""Write a file under a temporary name and give it its own name only when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daybreak.errors import OutputError
+
+PARTIAL_MARK = ".partial-"
+
+
+def partial_path(path: Path) -> Path:
+    """Temporary name beside `path`: hidden, with the writing process's id, same suffix.
+
+    The suffix is kept because writers such as Astropy choose the format by it.
+    """
+    return path.with_name(f".{path.stem}{PARTIAL_MARK}{os.getpid()}{path.suffix}")
+
+
+def ensure_folder(folder: Path) -> Path:
+    """Make `folder` with its parents and check that it can be written to.
+
+    Raises
+    ------
+    OutputError
+        If it can't be made, is a file, or can't be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"the output folder {folder} is not writable",
+            "Choose another folder with -o, or ask its owner for write permission.",
+        )
+    return folder
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Turn an operating-system error on `path` into one that says what to do."""
+    hints = {
+        errno.ENOSPC: "The disk is full: free some space, then run the same command again; "
+        "what was finished is kept.",
+        errno.EDQUOT: "Your quota is used up: free some space, then run the same command again; "
+        "what was finished is kept.",
+        errno.EACCES: "Choose another folder with -o, or ask its owner for write permission.",
+        errno.EROFS: "The file system is read-only: choose another folder with -o.",
+        errno.EEXIST: "A file stands where a folder is needed: choose another name with -o.",
+        errno.ENOTDIR: "A file stands where a folder is needed: choose another name with -o.",
+    }
+    reason = error.strerror or str(error)
+    hint = hints.get(error.errno or 0, "Check the path and the disk, then run the command again.")
+    return OutputError(f"can't write {path}: {reason}", hint)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; on leaving without an error, sync it and rename it to `path`.
+
+    On an error the temporary file is removed and `path` is as it was.
+
+    Parameters
+    ----------
+    path
+        The final name. Its folder is made if it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder can't be written to.
+    """
+    ensure_folder(path.parent)
+    partial = partial_path(path)
+    try:
+        yield partial
+        commit(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.filename and Path(error.filename) not in (partial, path):
+            raise
+        raise output_error(path, error) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def commit(partial: Path, path: Path) -> None:
+    """Flush `partial` to the disk and rename it to `path`."""
+    with partial.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` (UTF-8) to `path` atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic_path(path) as partial:
+        partial.write_bytes(data)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove_stale_partials(folder: Path) -> list[Path]:
+    """Remove temporary files that processes of this host left behind when they were killed.
+
+    Files of processes that still live are left alone.
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was removed.
+    """
+    removed = []
+    for path in folder.rglob(f".*{PARTIAL_MARK}*"):
+        pid_text = path.name.rsplit(PARTIAL_MARK, 1)[1].split(".", 1)[0]
+        if path.is_file() and pid_text.isdigit() and not _alive(int(pid_text)):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed

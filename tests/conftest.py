@@ -1,0 +1,37 @@
+"""Shared fixtures: where the real data are, and small simulated stores."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _data_root() -> Path:
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("DAYBREAK_TEST_DATA", default))
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    root = _data_root()
+    if not root.is_dir():
+        pytest.skip(f"no real data at {root} (set DAYBREAK_TEST_DATA)")
+    return root
+
+
+@pytest.fixture(scope="session")
+def hess_store(data_root: Path) -> Path:
+    store = data_root / "hess-dl3-dr1"
+    if not (store / "obs-index.fits.gz").is_file():
+        pytest.skip(f"no H.E.S.S. DL3 DR1 store at {store}")
+    return store
+
+
+@pytest.fixture(scope="session")
+def magic_store(data_root: Path) -> Path:
+    store = data_root / "magic-rad-max" / "data"
+    if not (store / "obs-index.fits.gz").is_file():
+        pytest.skip(f"no MAGIC store at {store}")
+    return store
