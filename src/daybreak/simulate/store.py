@@ -1,0 +1,329 @@
+"""Write runs and index files of a DL3 store in the GADF layout, byte for byte reproducibly."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.time import Time, TimeDelta
+
+from daybreak.errors import OutputError
+from daybreak.products.atomic import atomic_path
+from daybreak.products.provenance import header_cards
+from daybreak.simulate.instrument import (
+    TELESCOPE,
+    VirtualInstrument,
+    full_enclosure_irfs,
+    point_like_irfs,
+)
+from daybreak.simulate.sampling import Events
+
+MJDREFI = 60310
+MJDREFF = 69.184 / 86400  # 2024-01-01T00:00:00 UTC as terrestrial time
+REFERENCE = Time(MJDREFI, MJDREFF, format="mjd", scale="tt")
+_GZIP_LEVEL = 3
+_HDU_CLASSES = {
+    "events": "events",
+    "gti": "gti",
+    "aeff": "aeff_2d",
+    "edisp": "edisp_2d",
+    "psf": "psf_table",
+    "bkg": "bkg_3d",
+    "rad_max": "rad_max_2d",
+}
+_TIME_CARDS = {
+    "MJDREFI": MJDREFI,
+    "MJDREFF": MJDREFF,
+    "TIMEUNIT": "s",
+    "TIMESYS": "TT",
+    "TIMEREF": "LOCAL",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One observation of a virtual night.
+
+    Attributes
+    ----------
+    obs_id : int
+    target, tag : str
+        Written as ``OBJECT`` and ``TARGET_TAG``.
+    position, pointing : SkyCoord
+        Of the target and of the field's centre.
+    start : Time
+    ontime : Quantity
+    """
+
+    obs_id: int
+    target: str
+    tag: str
+    position: SkyCoord
+    pointing: SkyCoord
+    start: Time
+    ontime: u.Quantity
+
+    @property
+    def tstart(self) -> float:
+        """Start in seconds since the reference time, a whole number of milliseconds."""
+        return round(float((self.start - REFERENCE).to_value("s")), 3)
+
+    @property
+    def tstop(self) -> float:
+        """End in seconds since the reference time."""
+        return self.tstart + float(self.ontime.to_value("s"))
+
+
+def run_file_name(obs_id: int) -> str:
+    """Name of a run's file."""
+    return f"daybreak_virtual_{obs_id:06d}.fits.gz"
+
+
+def altitude_azimuth(
+    position: SkyCoord, time: Time, instrument: VirtualInstrument
+) -> tuple[float, float]:
+    """Altitude and azimuth (from north through east) in deg; good to about 0.3 deg.
+
+    Textbook spherical astronomy with the linear mean sidereal time, without precession, refraction
+    or polar motion, so that a simulation never waits for a table from the network.
+    """
+    days = (time.utc.jd1 - 2451545.0) + time.utc.jd2
+    sidereal = 280.46061837 + 360.98564736629 * days + instrument.longitude.to_value("deg")
+    hour = np.radians(sidereal - position.icrs.ra.deg)
+    dec, lat = position.icrs.dec.rad, instrument.latitude.to_value("rad")
+    up = np.sin(lat) * np.sin(dec) + np.cos(lat) * np.cos(dec) * np.cos(hour)
+    north = np.cos(lat) * np.sin(dec) - np.sin(lat) * np.cos(dec) * np.cos(hour)
+    east = -np.cos(dec) * np.sin(hour)
+    return float(np.degrees(np.arcsin(up))), float(np.degrees(np.arctan2(east, north)) % 360)
+
+
+def observation_row(run: Run, n_events: int, instrument: VirtualInstrument) -> dict[str, Any]:
+    """The run's row of the observation index; angles in deg, times in s."""
+    middle = run.start + run.ontime / 2
+    altitude, azimuth = altitude_azimuth(run.pointing, middle, instrument)
+    begin = (REFERENCE + TimeDelta(run.tstart, format="sec")).utc.isot
+    end = (REFERENCE + TimeDelta(run.tstop, format="sec")).utc.isot
+    ontime = float(run.ontime.to_value("s"))
+    return {
+        "OBS_ID": run.obs_id,
+        "RA_PNT": float(run.pointing.icrs.ra.deg),
+        "DEC_PNT": float(run.pointing.icrs.dec.deg),
+        "GLON_PNT": float(run.pointing.galactic.l.deg),
+        "GLAT_PNT": float(run.pointing.galactic.b.deg),
+        "ZEN_PNT": 90.0 - altitude,
+        "ALT_PNT": altitude,
+        "AZ_PNT": azimuth,
+        "OBJECT": run.target,
+        "RA_OBJ": float(run.position.icrs.ra.deg),
+        "DEC_OBJ": float(run.position.icrs.dec.deg),
+        "ONTIME": ontime,
+        "LIVETIME": ontime * (1 - instrument.dead_time),
+        "DEADC": 1 - instrument.dead_time,
+        "TSTART": run.tstart,
+        "TSTOP": run.tstop,
+        "DATE-OBS": begin[:10],
+        "TIME-OBS": begin[11:],
+        "DATE-END": end[:10],
+        "TIME-END": end[11:],
+        "N_TELS": 4,
+        "TELLIST": "1,2,3,4",
+        "QUALITY": 0,
+        "EVENT_COUNT": n_events,
+        "TARGET_NAME": run.target,
+        "TARGET_TAG": run.tag,
+        "TARGET_OFFSET": float(run.position.separation(run.pointing).deg),
+        "TELESCOP": TELESCOPE,
+        "INSTRUME": "VIRTUAL",
+    }
+
+
+_IN_SECONDS = {"ONTIME", "LIVETIME", "TSTART", "TSTOP"}
+_ANGLE_ENDS = ("_PNT", "_OBJ", "_OFFSET")
+
+
+def _unit(key: str) -> str | None:
+    if key in _IN_SECONDS:
+        return "s"
+    return "deg" if key.endswith(_ANGLE_ENDS) else None
+
+
+def _class_cards(first: str, second: str = "") -> dict[str, Any]:
+    cards = {
+        "HDUCLASS": "GADF",
+        "HDUDOC": "https://gamma-astro-data-formats.readthedocs.io",
+        "HDUVERS": "0.3",
+        "HDUCLAS1": first,
+    }
+    return {**cards, "HDUCLAS2": second} if second else cards
+
+
+def _site_cards(instrument: VirtualInstrument) -> dict[str, Any]:
+    return {
+        "GEOLON": float(instrument.longitude.to_value("deg")),
+        "GEOLAT": float(instrument.latitude.to_value("deg")),
+        "ALTITUDE": float(instrument.altitude.to_value("m")),
+    }
+
+
+def _events_hdu(
+    events: Events, run: Run, row: dict[str, Any], instrument: VirtualInstrument
+) -> fits.BinTableHDU:
+    time = run.tstart + events.seconds
+    columns = [
+        fits.Column("EVENT_ID", "1K", array=np.arange(1, len(time) + 1)),
+        fits.Column("TIME", "1D", unit="s", array=time),
+        fits.Column("RA", "1E", unit="deg", array=events.ra),
+        fits.Column("DEC", "1E", unit="deg", array=events.dec),
+        fits.Column("ENERGY", "1E", unit="TeV", array=events.energy),
+        fits.Column("MC_ID", "1I", array=events.mc_id),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="EVENTS")
+    skipped = {"EVENT_COUNT", "TARGET_NAME", "TARGET_TAG", "TARGET_OFFSET"}
+    cards = {
+        **_class_cards("EVENTS"),
+        **_TIME_CARDS,
+        **{k: v for k, v in row.items() if k not in skipped},
+        **_site_cards(instrument),
+        "TELAPSE": row["ONTIME"],
+        "ORIGIN": "Daybreak simulation",
+        "OBS_MODE": "POINTING",
+        "EV_CLASS": "virtual",
+        "RADECSYS": "ICRS",
+        "EQUINOX": 2000.0,
+        "EUNIT": "TeV",
+    }
+    hdu.header.update(cards)
+    return hdu
+
+
+def _gti_hdu(run: Run) -> fits.BinTableHDU:
+    columns = [
+        fits.Column("START", "1D", unit="s", array=np.array([run.tstart])),
+        fits.Column("STOP", "1D", unit="s", array=np.array([run.tstop])),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="GTI")
+    hdu.header.update({**_class_cards("GTI"), **_TIME_CARDS, "OBS_ID": run.obs_id})
+    return hdu
+
+
+def _irf_hdu(name: str, irf: Any, obs_id: int) -> fits.BinTableHDU:
+    table = irf.to_table(format="gadf-dl3")
+    if "THETA_LO" in table.colnames:
+        nodes = irf.axes["offset"].center
+        table["THETA_LO"] = table["THETA_HI"] = nodes[np.newaxis]
+    for column in table.colnames:
+        table[column] = table[column].astype(np.float32)
+    hdu = fits.BinTableHDU(table, name=name.upper())
+    hdu.header["OBS_ID"] = obs_id
+    hdu.header["ORIGIN"] = "Daybreak simulation"
+    return hdu
+
+
+_irf_cache: dict[tuple[VirtualInstrument, bool], list[fits.BinTableHDU]] = {}
+
+
+def _irf_hdus(
+    instrument: VirtualInstrument, obs_id: int, point_like: bool
+) -> list[fits.BinTableHDU]:
+    """Response tables as HDUs; made once per instrument, then given the run's number."""
+    key = (instrument, point_like)
+    if key not in _irf_cache:
+        irfs = point_like_irfs(instrument) if point_like else full_enclosure_irfs(instrument)
+        _irf_cache[key] = [_irf_hdu(name, irf, obs_id) for name, irf in irfs.items()]
+    for hdu in _irf_cache[key]:
+        hdu.header["OBS_ID"] = obs_id
+    return _irf_cache[key]
+
+
+def write_gzipped(hdus: fits.HDUList, path: Path) -> None:
+    """Write FITS, compressed, atomically; the same content gives the same bytes."""
+    plain = io.BytesIO()
+    hdus.writeto(plain)
+    with (
+        atomic_path(path) as partial,
+        partial.open("wb") as raw,
+        gzip.GzipFile(
+            filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0
+        ) as stream,
+    ):
+        stream.write(plain.getbuffer())
+
+
+def write_run(
+    folder: Path,
+    run: Run,
+    events: Events,
+    instrument: VirtualInstrument,
+    *,
+    point_like: bool,
+    provenance: dict[str, Any],
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Write one run's file.
+
+    Returns
+    -------
+    observation : dict
+        Its row of the observation index.
+    hdus : list of dict
+        Its rows of the HDU index.
+    """
+    row = observation_row(run, len(events.energy), instrument)
+    primary = fits.PrimaryHDU()
+    for key, value in header_cards(provenance):
+        primary.header.add_history(value) if key == "HISTORY" else primary.header.set(key, value)
+    tables = [_events_hdu(events, run, row, instrument), _gti_hdu(run)]
+    tables += _irf_hdus(instrument, run.obs_id, point_like)
+    tables[0].header["CREATOR"] = primary.header["CREATOR"]
+    name = run_file_name(run.obs_id)
+    write_gzipped(fits.HDUList([primary, *tables]), folder / "data" / name)
+    rows = []
+    for hdu in tables:
+        kind = hdu.name.lower()
+        rows.append(
+            {
+                "OBS_ID": run.obs_id,
+                "HDU_TYPE": kind,
+                "HDU_CLASS": _HDU_CLASSES[kind],
+                "FILE_DIR": "data",
+                "FILE_NAME": name,
+                "HDU_NAME": hdu.name,
+                "SIZE": hdu.filebytes(),
+            }
+        )
+    return row, rows
+
+
+def index_hdu(rows: Sequence[dict[str, Any]], name: str) -> fits.BinTableHDU:
+    """A table of equally keyed rows as a FITS table."""
+    columns = []
+    for key in rows[0]:
+        values = np.array([row[key] for row in rows])
+        form = {"i": "1K", "f": "1D"}.get(values.dtype.kind, f"{values.dtype.itemsize // 4}A")
+        columns.append(fits.Column(key, form, unit=_unit(key), array=values))
+    return fits.BinTableHDU.from_columns(columns, name=name)
+
+
+def write_index_files(
+    folder: Path,
+    observations: Sequence[dict[str, Any]],
+    hdus: Sequence[dict[str, Any]],
+    instrument: VirtualInstrument,
+) -> None:
+    """Write ``obs-index.fits.gz`` and ``hdu-index.fits.gz``."""
+    if not observations:
+        raise OutputError(f"no run to index in {folder}", "Ask for at least one run.")
+    obs = index_hdu(observations, "OBS_INDEX")
+    cards = {**_class_cards("INDEX", "OBS"), **_TIME_CARDS, **_site_cards(instrument)}
+    obs.header.update(cards)
+    write_gzipped(fits.HDUList([fits.PrimaryHDU(), obs]), folder / "obs-index.fits.gz")
+    table = index_hdu(hdus, "HDU_INDEX")
+    table.header.update(_class_cards("INDEX", "HDU"))
+    write_gzipped(fits.HDUList([fits.PrimaryHDU(), table]), folder / "hdu-index.fits.gz")
