@@ -1,0 +1,173 @@
+"""The answer in one sentence, and the numbers that stand beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from daybreak.report.rounding import fixed, plain, scaled_with_error, significant, whole, with_error
+from daybreak.report.spectral import chosen_model, crab_flux, integral_flux
+from daybreak.report.tables import FloatArray, ResultTables, column, number
+
+MODEL_NAMES = {
+    "pl": "power law",
+    "lp": "log-parabola",
+    "ecpl": "power law with exponential cut-off",
+}
+FLUX_UNIT = "cm⁻² s⁻¹"
+_INDEX_NAMES = {"index": "index Γ", "alpha": "index α", "beta": "curvature β", "lambda_": "λ"}
+
+
+def total_counts(tables: ResultTables) -> dict[str, float]:
+    """Counts of all runs together, from the theta² header or else the cumulative table."""
+    theta2, cumulative = tables.table("theta2"), tables.filled("cumulative")
+    keys = ("n_on", "n_off", "alpha", "excess", "excess_error", "significance", "livetime_h")
+    if theta2 is not None:
+        return {key: number(theta2.meta.get(key)) for key in keys}
+    if cumulative is not None:
+        last = cumulative[-1]
+        names = {**dict(zip(keys, keys, strict=True)), "livetime_h": "livetime"}
+        return {key: number(last[names[key]]) for key in keys}
+    return dict.fromkeys(keys, float("nan"))
+
+
+def flux_above(tables: ResultTables) -> dict[str, float] | None:
+    """Integral of the chosen model above 1 TeV, or above the threshold where that is higher."""
+    entry = chosen_model(tables)
+    if entry is None:
+        return None
+    threshold = number(tables.context.get("energy_threshold_tev"))
+    low = 1.0 if not threshold > 1.0 else threshold
+    return integral_flux(entry, low)
+
+
+def flux_limit(tables: ResultTables) -> dict[str, Any] | None:
+    """Upper limit on the flux of the whole data set.
+
+    That of the night where there is only one; else the weighted mean of the runs (not below 0)
+    plus `n_sigma_ul` times its error.
+    """
+    night = tables.filled("lightcurve_night")
+    if night is not None and len(night) == 1 and np.isfinite(column(night, "flux_ul")[0]):
+        limit, source, table = column(night, "flux_ul")[0], "the night's bin", night
+    else:
+        found = tables.filled("lightcurve_run")
+        if found is None:
+            found = night
+        if found is None:
+            return None
+        table = found
+        mean, error = number(table.meta.get("constant")), number(table.meta.get("constant_error"))
+        limit = max(mean, 0.0) + number(table.meta.get("n_sigma_ul")) * error
+        source = "weighted mean of the bins, Gaussian"
+        if not np.isfinite(limit):
+            return None
+    return {
+        "e_min_tev": number(table.meta.get("e_min_tev")),
+        "e_max_tev": number(table.meta.get("e_max_tev")),
+        "flux_ul": float(limit),
+        "n_sigma_ul": number(table.meta.get("n_sigma_ul")),
+        "source": source,
+    }
+
+
+def verdict(tables: ResultTables) -> tuple[str, str]:
+    """The headline and the line below it."""
+    counts = total_counts(tables)
+    significance, hours = counts["significance"], counts["livetime_h"]
+    measured = (
+        f"{fixed(significance, 1)} σ in {fixed(hours, 2)} h"
+        if np.isfinite(significance)
+        else "the significance could not be measured"
+    )
+    if tables.context.get("detected"):
+        return f"detected at {measured}", _detected_line(tables)
+    return f"not detected: {measured}", _limit_line(tables)
+
+
+def _detected_line(tables: ResultTables) -> str:
+    flux, entry = flux_above(tables), chosen_model(tables)
+    if flux is None or entry is None:
+        return "No spectrum could be fitted to these data; see the notes."
+    crab = flux["flux"] / crab_flux(flux["e_min_tev"], flux["e_max_tev"])
+    shape = [
+        f"{_INDEX_NAMES[p['name']]} = {with_error(p['value'], p['error'])}"
+        for p in entry["parameters"]
+        if p["name"] in _INDEX_NAMES and not p["frozen"]
+    ]
+    model = MODEL_NAMES.get(entry["model"], entry["model"])
+    return (
+        f"Flux above {plain(flux['e_min_tev'])} TeV: "
+        f"{scaled_with_error(flux['flux'], flux['flux_err'])} {FLUX_UNIT} "
+        f"({significant(crab, 2)} Crab). {model.capitalize()}: {', '.join(shape)}."
+    )
+
+
+def _limit_line(tables: ResultTables) -> str:
+    limit = flux_limit(tables)
+    if limit is None:
+        return "No upper limit on the flux could be computed; see the notes."
+    low, high = limit["e_min_tev"], limit["e_max_tev"]
+    crab = limit["flux_ul"] / crab_flux(low, high)
+    return (
+        f"Flux between {plain(low)} and {plain(high)} TeV below "
+        f"{scaled_with_error(limit['flux_ul'], 0)} {FLUX_UNIT} ({significant(crab, 2)} Crab), "
+        f"upper limit at ΔTS = {plain(limit['n_sigma_ul'] ** 2)} ({limit['source']})."
+    )
+
+
+def cards(tables: ResultTables) -> list[dict[str, str]]:
+    """Key facts: label, value and a small line below."""
+    counts = total_counts(tables)
+    runs, left_out = tables.filled("runs"), tables.filled("runs_left_out")
+    found = [
+        _card("Significance", f"{fixed(counts['significance'], 1)} σ", "Li & Ma 1983, equation 17"),
+        _card(
+            "Excess",
+            with_error(counts["excess"], counts["excess_error"]),
+            f"ON {whole(counts['n_on'])}, OFF {whole(counts['n_off'])}, "
+            f"α\u00a0{significant(counts['alpha'])}",
+        ),
+    ]
+    n_runs = len(runs) if runs is not None else 0
+    n_left = len(left_out) if left_out is not None else 0
+    found.append(
+        _card(
+            "Live time",
+            f"{fixed(counts['livetime_h'], 2)} h",
+            f"{n_runs} {'run' if n_runs == 1 else 'runs'} used, {n_left} left out",
+        )
+    )
+    flux = flux_above(tables)
+    if flux is not None and tables.context.get("detected"):
+        value = scaled_with_error(flux["flux"], flux["flux_err"])
+        found.append(_card(f"Flux above {plain(flux['e_min_tev'])} TeV", value, FLUX_UNIT))
+    threshold = number(tables.context.get("energy_threshold_tev"))
+    if np.isfinite(threshold):
+        found.append(_card("Energy threshold", f"{plain(threshold)} TeV", "of the fits"))
+    if runs is not None:
+        zenith = column(runs, "zenith", "deg")
+        if np.isfinite(zenith).any():
+            offset = _span(column(runs, "offset", "deg"), 2)
+            below = f"offset {offset}" if offset else ""
+            found.append(_card("Zenith angle", _span(zenith, 0), below))
+    table = tables.table("map_significance")
+    stats = (table.meta.get("ring") or table.meta.get("fov") or {}) if table is not None else {}
+    if np.isfinite(number(stats.get("off_width"))):
+        mean, width = (number(stats.get(key)) for key in ("off_mean", "off_width"))
+        below = "mean and width, expected 0 and 1"
+        found.append(_card("Map OFF pixels", f"{fixed(mean, 2)}, {fixed(width, 2)}", below))
+    return found
+
+
+def _span(values: FloatArray, decimals: int) -> str:
+    good = values[np.isfinite(values)]
+    if not len(good):
+        return ""
+    low, high = fixed(good.min(), decimals), fixed(good.max(), decimals)
+    return f"{low}°" if low == high else f"{low}° to {high}°"
+
+
+def _card(label: str, value: str, below: str) -> dict[str, str]:
+    return {"label": label, "value": value, "below": below}

@@ -1,0 +1,237 @@
+"""The page: one self-contained HTML file written from the tables and figures."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from daybreak.errors import ProductError
+from daybreak.products.atomic import write_text
+from daybreak.report import views
+from daybreak.report.captions import captions, ul_convention, variability
+from daybreak.report.figures import figure_specs
+from daybreak.report.headline import cards, verdict
+from daybreak.report.rounding import fixed, significant
+from daybreak.report.spectral import CRAB_SOURCE
+from daybreak.report.spectral_views import covariance_views, models_view
+from daybreak.report.tables import ResultTables, number, texts
+
+_BINNINGS = {"run": "Per run", "night": "Per night", "minutes": "Short bins"}
+_PROLOGUE = re.compile(r"<\?xml.*?\?>\s*", re.S)
+_XMLNS = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
+_SVG_STYLE = re.compile(r"<style>.*?</style>", re.S)
+_UNSAFE = re.compile(r"<script|<foreignObject|\son\w+\s*=", re.I)
+
+
+def write_report(results: Path, figures: Path, path: Path) -> None:
+    """Write the page of an analysis, atomically.
+
+    Parameters
+    ----------
+    results
+        Folder of the tables.
+    figures
+        Folder of the figures; those that are missing are left out.
+    path
+        The HTML file.
+
+    Raises
+    ------
+    ProductError
+        If a table can't be read, or a figure holds what a figure must not hold.
+    """
+    write_text(path, render(ResultTables(results), figures))
+
+
+def render(tables: ResultTables, figures: Path) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("daybreak.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = resources.files("daybreak.report").joinpath("templates/style.css").read_text("utf-8")
+    template = environment.get_template("report.html")
+    return template.render(style=Markup(style), **_page(tables, figures))  # noqa: S704 - our file
+
+
+def _page(tables: ResultTables, figures: Path) -> dict[str, Any]:
+    context = tables.context
+    title, line = verdict(tables)
+    return {
+        "name": tables.target_name,
+        "context": context,
+        "verdict": title,
+        "verdict_line": line,
+        "cards": cards(tables),
+        "facts": _facts(tables),
+        "warnings": _warnings(tables),
+        "figures": _figures(tables, figures),
+        "runs": views.runs_views(tables),
+        "left_out": views.left_out_view(tables),
+        "signal_tables": _present(views.theta2_view(tables), views.cumulative_view(tables)),
+        "maps_table": views.maps_view(tables),
+        "counts_table": views.counts_view(tables),
+        "models": models_view(tables),
+        "choice": _choice(tables),
+        "covariances": covariance_views(tables),
+        "flux_points": views.flux_points_view(tables),
+        "ul_convention": _limits(tables),
+        "lightcurves": list(_lightcurves(tables)),
+        "crab_source": CRAB_SOURCE,
+        "versions": dict(context.get("versions") or {}),
+        "provenance": _inputs(tables),
+    }
+
+
+def _present(*found: views.TableView | None) -> list[views.TableView]:
+    return [view for view in found if view is not None]
+
+
+def _choice(tables: ResultTables) -> str:
+    table = tables.table("spectrum_models")
+    return str(table.meta.get("choice") or "") if table is not None else ""
+
+
+def _limits(tables: ResultTables) -> str:
+    table = tables.filled("flux_points")
+    return ul_convention(table.meta) if table is not None else ""
+
+
+def _lightcurves(tables: ResultTables) -> Iterator[dict[str, Any]]:
+    for binning, title in _BINNINGS.items():
+        table = views.lightcurve_view(tables, binning, title.lower())
+        if table is not None:
+            yield {
+                "title": title,
+                "figure": f"lightcurve_{binning}",
+                "table": table,
+                "facts": variability(tables, binning),
+                "blocks": views.blocks_view(tables, binning),
+            }
+
+
+def _facts(tables: ResultTables) -> list[tuple[str, str]]:
+    """Pairs of label and text for the header."""
+    context = tables.context
+    target = context.get("target") or {}
+    background = context.get("background") or {}
+    found = []
+    if tables.target_position is not None:
+        ra, dec = tables.target_position
+        by = f" ({target['resolved_by']})" if target.get("resolved_by") else ""
+        found.append(("Position", f"RA {fixed(ra, 4)}°, Dec {fixed(dec, 4)}° ICRS{by}"))
+    if target.get("tag"):
+        found.append(("Runs tagged", str(target["tag"])))
+    if target.get("blank_fields"):
+        found.append(("Blank fields", "a test position in each field, without a known source"))
+    telescopes = context.get("telescopes")
+    found.append(("Instrument", _joined(context.get("instrument"))))
+    if telescopes:
+        found.append(("Telescopes", _joined(telescopes)))
+    found.append(("Nights", _joined(context.get("nights")) or "not known"))
+    extended = ", extended source" if context.get("extended") else ""
+    found.append(("ON region", f"{context.get('on_region') or 'not known'}{extended}"))
+    if background.get("used"):
+        reason = f" ({background['reason']})" if background.get("reason") else ""
+        found.append(("Background", f"{background['used']}{reason}"))
+    threshold = number(context.get("energy_threshold_tev"))
+    if threshold == threshold:
+        found.append(("Energy threshold", f"{significant(threshold)} TeV"))
+    found.append(("Store", str(context.get("store") or "not known")))
+    return [(label, text) for label, text in found if text]
+
+
+def _joined(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)):
+        items = [str(item) for item in value]
+        if len(items) > 6:
+            return f"{items[0]} to {items[-1]} ({len(items)})"
+        return ", ".join(items)
+    return str(value)
+
+
+def _warnings(tables: ResultTables) -> list[tuple[str, list[str]]]:
+    """What a reader must know before the numbers: failures, runs left out, flags, notes."""
+    found = []
+    failures = tables.context.get("failures") or []
+    if failures:
+        lines = [f"{entry.get('step')}: {entry.get('reason')}" for entry in failures]
+        found.append(("Not done", lines))
+    left_out = tables.filled("runs_left_out")
+    if left_out is not None:
+        pairs = list(zip(texts(left_out, "obs_id"), texts(left_out, "reason"), strict=True))
+        lines = [f"run {obs}: {reason}" for obs, reason in pairs[:5]]
+        if len(pairs) > 5:
+            lines.append(f"and {len(pairs) - 5} more, listed in the section on runs")
+        found.append((f"{len(pairs)} {'run' if len(pairs) == 1 else 'runs'} left out", lines))
+    runs = tables.filled("runs")
+    if runs is not None:
+        flagged = [
+            f"run {obs}: {text.replace(';', '; ')}"
+            for obs, text in zip(texts(runs, "obs_id"), texts(runs, "flags"), strict=True)
+            if text
+        ]
+        if flagged:
+            shown = flagged[:8]
+            if len(flagged) > 8:
+                shown.append(f"and {len(flagged) - 8} more, listed in the section on runs")
+            found.append(("Quality flags (these runs are used)", shown))
+    notes = [str(note) for note in tables.context.get("notes") or []]
+    if notes:
+        found.append(("Notes", notes))
+    return found
+
+
+def _figures(tables: ResultTables, folder: Path) -> dict[str, dict[str, Any]]:
+    """Figures that are there, by name: content, title and caption."""
+    said = captions(tables)
+    readers: dict[str, Callable[[Path, str], Markup]] = {"svg": _inline_svg, "png": _inline_png}
+    found = {}
+    for spec in figure_specs():
+        for suffix, read in readers.items():
+            path = Path(folder) / f"{spec.name}.{suffix}"
+            if path.is_file():
+                found[spec.name] = {
+                    "content": read(path, spec.title),
+                    "title": spec.title,
+                    "caption": said.get(spec.name, ""),
+                    "square": suffix == "svg" and spec.name.endswith(("excess", "significance")),
+                }
+                break
+    return found
+
+
+def _inline_svg(path: Path, title: str) -> Markup:
+    text = path.read_text(encoding="utf-8")
+    for pattern in (_PROLOGUE, _XMLNS, _SVG_STYLE):
+        text = pattern.sub("", text)
+    text = text.replace("xlink:href=", "href=")
+    if not text.startswith("<svg") or _UNSAFE.search(text):
+        raise ProductError(
+            f"{path} is not a figure of Daybreak", "Draw it again with `daybreak figures`."
+        )
+    return Markup(text)  # noqa: S704 - drawn by us, checked above
+
+
+def _inline_png(path: Path, title: str) -> Markup:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(title, data)
+
+
+def _inputs(tables: ResultTables) -> list[tuple[str, str]]:
+    """Input files and their digests, from the header of the run table."""
+    table = tables.table("runs")
+    block = (table.meta.get("provenance") or {}) if table is not None else {}
+    return [(str(name), str(digest)) for name, digest in (block.get("inputs") or {}).items()]
