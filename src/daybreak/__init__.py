@@ -19,6 +19,7 @@ from daybreak._version import __version__
 _PUBLIC = {
     "analyse": "daybreak.api.analyse",
     "resolve_config": "daybreak.api.settings",
+    "figures": "daybreak.api.figures",
     "demo": "daybreak.api.demo",
 }
 

@@ -44,6 +44,9 @@ class SelectionConfig(Frozen):
     max_offset: Angle = Field("2.5 deg", description="largest offset of target from pointing")
     max_zenith: Angle = Field("90 deg", description="largest zenith angle of a run")
     min_livetime: Duration = Field("1 min", description="shortest livetime of a run")
+    site_longitude: Angle = Field(
+        "0 deg", description="east longitude of the site: says which night a run belongs to"
+    )
     blank_offset: Angle = Field("0.5 deg", description="offset of test positions in blank fields")
 
 

@@ -22,8 +22,8 @@ def summary_lines(results: Mapping[str, Any]) -> list[str]:
     hours = counts["livetime_h"]
     lines = [
         f"{results['target']['name']}: {_number(counts['significance'], '.1f')} sigma in "
-        f"{_number(hours, '.2f')} h, ON {counts['n_on']:.0f}, OFF {_number(counts['n_off'], '.0f')}, "
-        f"alpha {_number(counts['alpha'], '.4f')}"
+        f"{_number(hours, '.2f')} h, ON {_number(counts['n_on'], '.0f')}, "
+        f"OFF {_number(counts['n_off'], '.0f')}, alpha {_number(counts['alpha'], '.4f')}"
     ]
     left = results["runs_left_out"]
     lines.append(f"runs: {len(results['runs'])} used, {len(left)} left out")

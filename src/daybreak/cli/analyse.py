@@ -1,0 +1,133 @@
+"""``daybreak analyse``: from a DL3 store to a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from daybreak.api.analyse import AnalysisResult, PreparedAnalysis
+
+
+def analyse(
+    target: Annotated[
+        str, typer.Argument(help="Name, coordinates ('83.63 22.01') or a TARGET_TAG of the store.")
+    ],
+    store: Annotated[
+        Path | None, typer.Option("--store", help="DL3 store: folder with index files [$VHEFITS].")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Output folder.")] = Path("analysis"),
+    instrument: Annotated[
+        str | None, typer.Option(help="Instrument profile; by default found from the data.")
+    ] = None,
+    night: Annotated[
+        str | None, typer.Option(help="Night: date of its evening, YYYY-MM-DD, or 'yesterday'.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First time (UTC).")] = None,
+    stop: Annotated[str | None, typer.Option("--to", help="Last time (UTC).")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Run list: first token of each line is the run.")
+    ] = None,
+    on_radius: Annotated[
+        str | None, typer.Option(help="ON radius, e.g. '0.3 deg' for an extended source.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file with settings.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, e.g. maps.pixel='0.05 deg'.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Local workers; 0: one per core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, run nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
+) -> None:
+    """Analyse the data of a target: signal, maps, spectrum, light curve, one report."""
+    from daybreak.api.analyse import prepare
+
+    options = _options(night, start, stop, on_radius, workers)
+    prepared = prepare(
+        target,
+        store=_store(store),
+        out=out,
+        config=config,
+        instrument=instrument,
+        settings=settings or (),
+        options=options,
+        runs=runs,
+        origin="cli",
+    )
+    if dry_run:
+        _print_plan(prepared, as_json)
+        return
+    _run(prepared, as_json)
+
+
+def _store(store: Path | None) -> Path:
+    from daybreak.errors import StoreError
+
+    if store is not None:
+        return store
+    if os.environ.get("VHEFITS"):
+        return Path(os.environ["VHEFITS"])
+    raise StoreError("no store given", "Use --store DIR, or set $VHEFITS.")
+
+
+def _options(
+    night: str | None, start: str | None, stop: str | None, on_radius: str | None, workers: int | None
+) -> dict[str, Any]:
+    selection = {"night": night, "start": start, "stop": stop}
+    out: dict[str, Any] = {
+        "selection": {k: v for k, v in selection.items() if v is not None},
+        "regions": {"on_radius": on_radius} if on_radius is not None else {},
+        "engine": {"workers": workers} if workers is not None else {},
+    }
+    return {key: value for key, value in out.items() if value}
+
+
+def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
+    rows = prepared.plan.describe()
+    left = prepared.analysis.selection.left_out
+    if as_json:
+        keys = ("step", "what", "after", "makes")
+        block = {
+            "steps": [dict(zip(keys, row, strict=True)) for row in rows],
+            "runs": [r.obs_id for r in prepared.analysis.selection.runs],
+            "left_out": [vars(item) for item in left],
+        }
+        typer.echo(json.dumps(block, indent=2, default=str))
+        return
+    for name, label, after, makes in rows:
+        wait = f" (after {len(after)} steps)" if len(after) > 3 else ""
+        wait = f" (after {', '.join(after)})" if 0 < len(after) <= 3 else wait
+        typer.echo(f"{name}: {label}{wait} -> {', '.join(makes)}")
+    for item in left:
+        typer.echo(f"left out: {item.obs_id if item.obs_id >= 0 else item.file}: {item.reason}")
+
+
+def _run(prepared: PreparedAnalysis, as_json: bool) -> None:
+    from daybreak.api.analyse import partial_error, run_prepared
+    from daybreak.cli.progress import step_progress
+
+    with step_progress(len(prepared.plan.steps)) as progress:
+        result = run_prepared(prepared, progress=progress)
+    if as_json:
+        sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
+    else:
+        _print_summary(result)
+    if result.failed:
+        raise partial_error(result)
+
+
+def _print_summary(result: AnalysisResult) -> None:
+    from daybreak.report.summary import summary_lines
+
+    for line in summary_lines(result.results):
+        typer.echo(line)
+    if result.cached:
+        typer.echo("nothing to do: everything was there")
+    typer.echo(f"report: {result.report}")

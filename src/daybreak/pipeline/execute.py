@@ -1,0 +1,118 @@
+"""Run one step in this process: the function that workers call."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from daybreak.errors import DaybreakError, OutputError
+from daybreak.pipeline.step import StepSkipped, StepState
+from daybreak.products.atomic import atomic_path, output_error
+from daybreak.products.digest import file_digest
+
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@contextmanager
+def step_log(path: Path | None) -> Iterator[logging.Logger]:
+    """Everything that is logged, and every warning, goes to the log beside the product."""
+    logger = logging.getLogger()
+    if path is None:
+        yield logger
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    old_handlers, old_level = logger.handlers[:], logger.level
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("once")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield logger
+    finally:
+        logging.captureWarnings(False)
+        logger.handlers, logger.level = old_handlers, old_level
+        handler.close()
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, DaybreakError):
+        return {
+            "reason": error.what,
+            "hint": error.hint,
+            "error": type(error).__name__,
+            "exit_code": error.exit_code,
+        }
+    return {
+        "reason": f"{type(error).__name__}: {error}",
+        "hint": "This is a fault of the program or of unusual data: see the step's log.",
+        "error": "EngineError",
+        "exit_code": 9,
+    }
+
+
+def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a step's function on temporary names, rename its outputs, say how it ended.
+
+    Never raises: errors come back as data, so that they survive any transport.
+
+    Parameters
+    ----------
+    payload
+        ``name``, ``function``, ``inputs``, ``outputs``, ``params``, ``log`` (paths as text).
+
+    Returns
+    -------
+    dict
+        ``state``, ``seconds``, ``outputs`` (path to SHA-256) or the failure.
+    """
+    start = time.perf_counter()
+    inputs = {
+        key: Path(value) if isinstance(value, str) else [Path(v) for v in value]
+        for key, value in payload["inputs"].items()
+    }
+    outputs = {key: Path(value) for key, value in payload["outputs"].items()}
+    log = Path(payload["log"]) if payload.get("log") else None
+    result: dict[str, Any] = {"state": StepState.DONE.value, "outputs": {}}
+    try:
+        with step_log(log) as logger:
+            try:
+                logger.info("step %s: %s", payload["name"], payload["function"])
+                _call(payload["function"], inputs, outputs, payload["params"])
+                logger.info("done in %.2f s", time.perf_counter() - start)
+            except StepSkipped as skipped:
+                logger.info("skipped: %s", skipped)
+                result.update(state=StepState.SKIPPED.value, reason=str(skipped))
+            except Exception as error:
+                logger.error("failed\n%s", traceback.format_exc())
+                result.update(state=StepState.FAILED.value, **_failure(error))
+        if result["state"] == StepState.DONE.value:
+            result["outputs"] = {str(p): file_digest(p) for p in outputs.values()}
+    except OSError as error:
+        failure = output_error(Path(error.filename or str(log)), error)
+        result.update(state=StepState.FAILED.value, **_failure(failure))
+    result["seconds"] = time.perf_counter() - start
+    return result
+
+
+def _call(
+    function: str, inputs: Mapping[str, Any], outputs: Mapping[str, Path], params: Any
+) -> None:
+    module, _, name = function.partition(":")
+    target = getattr(import_module(module), name)
+    with ExitStack() as stack:
+        partial = {key: stack.enter_context(atomic_path(path)) for key, path in outputs.items()}
+        target(inputs, partial, dict(params))
+        for key, path in partial.items():
+            if not path.exists():
+                raise OutputError(f"the step did not write {outputs[key].name}", "See its log.")

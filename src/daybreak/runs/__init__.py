@@ -1,0 +1,1 @@
+"""What was observed: run catalogue, targets, selection with reasons."""

@@ -1,0 +1,1 @@
+"""DL3 to results: pure functions from observations to tables. Knows no engine and no pages."""

@@ -1,0 +1,141 @@
+"""The whole field of view of a run: FoV background and quality from the data themselves.
+
+The background model of the IRFs gives the spatial shape in each energy bin; the events outside
+the excluded circles give its normalisation, bin by bin. In the terms of an ON/OFF measurement
+the acceptances are the model's integrals over the ON region and over the rest of the field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.makers.utils import make_map_background_irf
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom
+
+from daybreak.science.observation import LoadedRun
+from daybreak.science.regions import separation_deg
+from daybreak.science.run import Background, BoolArray, FloatArray, ReductionSetup
+
+_PIXEL_DEG = 0.1
+_N_TIME_BINS = 6
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """FoV background of a run and how well its IRF describes the data.
+
+    Attributes
+    ----------
+    background
+        FoV background as an ON/OFF measurement.
+    norm, norm_error
+        Events over model outside the excluded circles, above the threshold.
+    rate_change_sigma
+        Largest departure of the background rate, in sigma, of a part of the run from the rest.
+    """
+
+    background: Background
+    norm: float
+    norm_error: float
+    rate_change_sigma: float
+
+    def quality(self) -> dict[str, float]:
+        """The figures for the run table."""
+        return {
+            "background_ratio": self.norm,
+            "background_ratio_error": self.norm_error,
+            "rate_change_sigma": self.rate_change_sigma,
+        }
+
+
+def model_counts(run: LoadedRun, geom: Any, *, center_only: bool = True) -> np.ndarray:
+    """Counts that the background IRF predicts on a geometry (Gammapy's function)."""
+    observation = run.observation
+    model = make_map_background_irf(
+        pointing=observation.pointing,
+        ontime=observation.observation_time_duration,
+        bkg=observation.bkg,
+        geom=geom,
+        time_start=observation.gti.time_start[0],
+        use_region_center=center_only,
+        location=observation.observatory_earth_location,
+    )
+    return np.asarray(model.data, dtype=float)
+
+
+def rate_change(time_mjd: FloatArray, gti_mjd: FloatArray) -> float:
+    """Largest deviation, in sigma, of the rate in one of several equal parts of the good time.
+
+    Compared with the mean of the whole run by the Poisson variance; 0 for fewer than 20 events.
+    """
+    if len(time_mjd) < 20:
+        return 0.0
+    length = gti_mjd[:, 1] - gti_mjd[:, 0]
+    before = np.concatenate([[0.0], np.cumsum(length)])
+    index = np.clip(np.searchsorted(gti_mjd[:, 0], time_mjd, side="right") - 1, 0, len(length) - 1)
+    good_time = before[index] + np.clip(time_mjd - gti_mjd[index, 0], 0, length[index])
+    counts = np.histogram(good_time, _N_TIME_BINS, (0.0, before[-1]))[0]
+    mean = counts.mean()
+    return float(np.max(np.abs(counts - mean)) / np.sqrt(mean * (1 - 1 / _N_TIME_BINS)))
+
+
+def field_of_view(
+    run: LoadedRun, setup: ReductionSetup, region: Any, pointing: SkyCoord, safe: BoolArray
+) -> FieldOfView:
+    """Compare the events of the whole field with the background model.
+
+    Parameters
+    ----------
+    run, setup
+        The run and how it is reduced.
+    region
+        ON region.
+    pointing
+        Centre of the field of view.
+    safe
+        Energy bins above the threshold.
+    """
+    edges = np.array(setup.energy_edges_tev)
+    axis = MapAxis.from_energy_edges(edges * u.TeV)
+    geom = WcsGeom.create(
+        skydir=pointing, width=2 * setup.max_offset_deg * u.deg, binsz=_PIXEL_DEG, axes=[axis]
+    )
+    image = geom.to_image()
+    coords = image.get_coord(frame="icrs").skycoord
+    ra, dec = coords.ra.deg, coords.dec.deg
+    used = separation_deg(ra, dec, pointing.ra.deg, pointing.dec.deg) < setup.max_offset_deg
+    for circle in setup.exclude:
+        used &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
+    model_off = (model_counts(run, geom) * used).sum(axis=(1, 2))
+    on_geom = RegionGeom.create(region, axes=[axis])
+    model_on = model_counts(run, on_geom, center_only=not setup.extended).ravel()
+
+    events = run.observation.events
+    x, y = image.coord_to_pix(events.radec)
+    column, row = np.rint(np.nan_to_num(x, nan=-9)), np.rint(np.nan_to_num(y, nan=-9))
+    ny, nx = used.shape
+    near = separation_deg(
+        events.radec.ra.deg, events.radec.dec.deg, pointing.ra.deg, pointing.dec.deg
+    ) < 2 * setup.max_offset_deg
+    inside = near & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
+    outside_source = np.zeros(len(inside), dtype=bool)
+    outside_source[inside] = used[row[inside].astype(int), column[inside].astype(int)]
+    energy = events.energy.to_value("TeV")[outside_source]
+    time = events.time.tt.mjd[outside_source]
+    counts = np.histogram(energy, edges)[0].astype(float)
+    observed, expected = counts[safe].sum(), model_off[safe].sum()
+    norm = observed / expected if expected > 0 else float("nan")
+    error = np.sqrt(observed) / expected if expected > 0 else float("nan")
+    gti = run.observation.gti
+    intervals = np.column_stack([gti.time_start.tt.mjd, gti.time_stop.tt.mjd])
+    index = np.searchsorted(edges, energy, side="right") - 1
+    above = (index >= 0) & (index < safe.size)
+    above[above] = safe[index[above]]
+    background = Background(counts, model_on, model_off, time, energy)
+    return FieldOfView(
+        background, float(norm), float(error), rate_change(time[above], intervals)
+    )

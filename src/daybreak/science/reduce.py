@@ -1,0 +1,286 @@
+"""Reduce one run: spectrum dataset, OFF regions, theta², maps and quality, through Gammapy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from gammapy.datasets import SpectrumDataset
+from gammapy.makers import SafeMaskMaker, SpectrumDatasetMaker
+from gammapy.maps import MapAxis, RegionGeom, WcsNDMap
+from regions import CircleSkyRegion
+
+from daybreak.errors import RunDataError
+from daybreak.products.night import night_of
+from daybreak.science.fov import field_of_view
+from daybreak.science.observation import LoadedRun
+from daybreak.science.regions import (
+    Circle,
+    OffRegions,
+    exclusion_mask,
+    on_region,
+    reflected_regions,
+    wobble_regions,
+)
+from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun, ReductionSetup
+from daybreak.science.skymaps import run_maps
+from daybreak.science.theta2 import run_theta2
+
+
+def energy_axes(setup: ReductionSetup) -> tuple[MapAxis, MapAxis]:
+    """Reconstructed and true energy axes of a set-up."""
+    reco = MapAxis.from_energy_edges(np.array(setup.energy_edges_tev) * u.TeV)
+    true = MapAxis.from_energy_edges(np.array(setup.true_edges_tev) * u.TeV, name="energy_true")
+    return reco, true
+
+
+def _safe_mask(dataset: SpectrumDataset, run: LoadedRun, setup: ReductionSetup) -> tuple[Any, str]:
+    """Energy threshold: LO_THRES of the header, or a fraction of the peak effective area."""
+    method = setup.threshold
+    meta = run.observation.aeff.meta or {}
+    lowest = float(dataset.counts.geom.axes["energy"].edges[0].to_value("TeV"))
+    if method == "header":
+        low = meta.get("LO_THRES")
+        usable = isinstance(low, int | float) and np.isfinite(low) and low > lowest
+        if not usable:
+            method = "aeff"
+    if method == "none":
+        return np.ones(dataset.data_shape, dtype=bool), "none"
+    if method == "header":
+        maker = SafeMaskMaker(methods=["aeff-default"])
+    else:
+        on = dataset.counts.geom.center_skydir
+        maker = SafeMaskMaker(
+            methods=["aeff-max"], aeff_percent=100 * setup.aeff_fraction, position=on
+        )
+    return maker.run(dataset, run.observation).mask_safe.data, method
+
+
+def _spectrum_dataset(run: LoadedRun, setup: ReductionSetup, region: Any) -> SpectrumDataset:
+    observation = run.observation
+    reco, true = energy_axes(setup)
+    geom = RegionGeom.create(region, axes=[reco])
+    empty = SpectrumDataset.create(geom, energy_axis_true=true, name=str(run.obs_id))
+    circle = isinstance(region, CircleSkyRegion)
+    if circle and not setup.extended and observation.psf is None:
+        raise RunDataError(
+            f"run {run.obs_id}: no PSF, so the share of a point source in the ON region is unknown",
+            "Make the run's DL3 file again with its PSF.",
+        )
+    maker = SpectrumDatasetMaker(
+        selection=["counts", "exposure", "edisp"],
+        containment_correction=circle and not setup.extended,
+        use_region_center=not (circle and setup.extended),
+    )
+    return maker.run(empty, observation)
+
+
+def _off_regions(
+    run: LoadedRun, setup: ReductionSetup, region: Any, pointing: SkyCoord, mask: WcsNDMap | None
+) -> OffRegions | None:
+    reco, _ = energy_axes(setup)
+    if isinstance(region, CircleSkyRegion):
+        return reflected_regions(
+            region,
+            pointing,
+            mask,
+            reco,
+            n_off=setup.n_off,
+            min_distance=setup.min_distance_deg * u.deg,
+        )
+    rad_max = run.observation.rad_max
+    offset = region.center.separation(pointing)
+    radii = rad_max.evaluate(energy=reco.center, offset=offset)
+    return wobble_regions(
+        region, pointing, mask, reco, n_off=setup.n_off or 3, largest_radius=np.max(radii)
+    )
+
+
+def _inside(
+    run: LoadedRun, geom: RegionGeom, near: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Counts per energy bin, times (MJD TT) and energies (TeV) of the events in a region.
+
+    For point regions each position is cut at RAD_MAX, an event counts once for each position.
+    """
+    events = run.observation.events
+    axis = geom.axes["energy"]
+    if geom.is_all_point_sky_regions:
+        rad_max = run.observation.rad_max
+        rows = [
+            events.select_rad_max(rad_max=rad_max, position=center)
+            for center in _centers(geom)
+        ]
+        time = np.concatenate([r.time.tt.mjd for r in rows])
+        energy = np.concatenate([r.energy.to_value("TeV") for r in rows])
+    else:
+        chosen = events.select_row_subset(near)
+        inside = geom.contains({"skycoord": chosen.radec, "energy": axis.center[0]})
+        chosen = chosen.select_row_subset(np.asarray(inside).ravel())
+        time, energy = chosen.time.tt.mjd, chosen.energy.to_value("TeV")
+    counts = np.histogram(energy, axis.edges.to_value("TeV"))[0].astype(float)
+    return counts, np.asarray(time, dtype=float), np.asarray(energy, dtype=float)
+
+
+def _centers(geom: RegionGeom) -> list[SkyCoord]:
+    from gammapy.utils.regions import compound_region_to_regions
+
+    return [r.center for r in compound_region_to_regions(geom.region)]
+
+
+def _reflected_background(
+    run: LoadedRun, setup: ReductionSetup, off: OffRegions, pointing: SkyCoord, n_bins: int
+) -> Background:
+    distance = run.observation.events.offset.to_value("deg")
+    offset = pointing.separation(setup.on.center).deg
+    radius = setup.on.radius_deg if np.isfinite(setup.on.radius_deg) else 0.0
+    near = np.abs(distance - offset) < radius * 1.05 + 0.01
+    counts, time, energy = _inside(run, off.geom, near)
+    return Background(
+        counts_off=counts,
+        acceptance_on=np.ones(n_bins),
+        acceptance_off=np.full(n_bins, float(len(off))),
+        off_time_mjd=time,
+        off_energy_tev=energy,
+    )
+
+
+def _run_info(
+    run: LoadedRun, setup: ReductionSetup, pointing: SkyCoord, safe: BoolArray, method: str
+) -> dict[str, Any]:
+    observation = run.observation
+    gti = observation.gti
+    edges = np.array(setup.energy_edges_tev)
+    threshold = float(edges[:-1][safe][0]) if safe.any() else float("nan")
+    altitude = run.header.get("ALT_PNT")
+    far = observation.events.offset.to_value("deg") > setup.max_theta_deg
+    return {
+        "obs_id": run.obs_id,
+        "object": str(run.header.get("OBJECT", "")).strip(),
+        "telescope": str(run.header.get("TELESCOP", "")).strip(),
+        "night": night_of(gti.time_start[0], setup.site_longitude_deg),
+        "tstart": gti.time_start[0].utc.isot,
+        "tstop": gti.time_stop[-1].utc.isot,
+        "ontime_s": float(gti.time_sum.to_value("s")),
+        "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
+        "zenith_deg": 90.0 - float(altitude) if altitude not in (None, "") else float("nan"),
+        "ra_pnt_deg": float(pointing.icrs.ra.deg),
+        "dec_pnt_deg": float(pointing.icrs.dec.deg),
+        "offset_deg": float(pointing.separation(setup.on.center).deg),
+        "threshold_tev": threshold,
+        "threshold_method": method,
+        "events": run.events_total,
+        "events_outside_gti": run.events_outside_gti,
+        "events_bad": run.events_bad,
+        "events_far": int(np.count_nonzero(far)),
+        "repaired": list(run.repaired),
+        "n_off_regions": 0,
+        "background_ratio": float("nan"),
+        "background_ratio_error": float("nan"),
+        "rate_change_sigma": float("nan"),
+        "has_background_irf": observation.bkg is not None,
+    }
+
+
+def _check_exposure(run: LoadedRun, exposure: FloatArray) -> None:
+    if not exposure.max() > 0:
+        raise RunDataError(
+            f"run {run.obs_id}: the effective area at the target's offset is zero",
+            "The target lies outside this run's IRFs: check the pointing, or leave the run out.",
+        )
+
+
+def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
+    """Reduce one run.
+
+    Parameters
+    ----------
+    run
+        The run in memory.
+    setup
+        ON region, exclusion, axes, maps.
+
+    Returns
+    -------
+    ReducedRun
+        Counts, response, background estimates, theta² and images of this run.
+
+    Raises
+    ------
+    RunDataError
+        If the run can't be used: no livetime, no PSF for a point source, no exposure.
+    """
+    observation = run.observation
+    pointing = observation.get_pointing_icrs(observation.tmid)
+    if not observation.observation_live_time_duration > 0:
+        raise RunDataError(f"run {run.obs_id}: the livetime is zero", "Check DEADC and the GTI.")
+    radius = setup.on.radius_deg * u.deg if np.isfinite(setup.on.radius_deg) else None
+    region = on_region(setup.on.center, radius)
+    width = 2 * (setup.max_offset_deg + 1.0) * u.deg
+    mask = exclusion_mask(setup.on.center, width, setup.exclude)
+    dataset = _spectrum_dataset(run, setup, region)
+    safe, method = _safe_mask(dataset, run, setup)
+    safe = safe.ravel()
+    exposure = dataset.exposure.quantity.to_value("cm2 s").ravel()
+    _check_exposure(run, exposure)
+    info = _run_info(run, setup, pointing, safe, method)
+
+    near = observation.events.radec.separation(setup.on.center).deg < 1.05 * (
+        setup.on.radius_deg if radius is not None else 1.0
+    )
+    counts_on, on_time, on_energy = _inside(run, dataset.counts.geom, near)
+    backgrounds: dict[str, Background] = {}
+    off = None
+    if setup.background != "fov":
+        off = _off_regions(run, setup, region, pointing, mask)
+    if off is not None:
+        info["n_off_regions"] = len(off)
+        backgrounds["reflected"] = _reflected_background(run, setup, off, pointing, safe.size)
+    fov = None
+    if observation.bkg is not None:
+        fov = field_of_view(run, setup, region, pointing, safe)
+        info.update(fov.quality())
+        backgrounds["fov"] = fov.background
+    maps = {}
+    if setup.maps is not None and fov is not None and safe.any():
+        maps = run_maps(run, setup, info["threshold_tev"], fov.norm)
+    info["in_maps"] = bool(maps)
+    return ReducedRun(
+        info=info,
+        energy_edges_tev=np.array(setup.energy_edges_tev),
+        true_edges_tev=np.array(setup.true_edges_tev),
+        counts_on=counts_on,
+        on_time_mjd=on_time,
+        on_energy_tev=on_energy,
+        exposure_cm2_s=exposure,
+        edisp=_kernel(dataset),
+        mask_safe=safe,
+        gti_mjd=np.column_stack(
+            [observation.gti.time_start.tt.mjd, observation.gti.time_stop.tt.mjd]
+        ),
+        backgrounds=backgrounds,
+        theta2=run_theta2(run, setup, off, safe),
+        maps=maps,
+        regions=_region_list(setup, info, off),
+    )
+
+
+def _kernel(dataset: SpectrumDataset) -> FloatArray:
+    """Energy dispersion matrix, shape (true, reconstructed)."""
+    kernel = dataset.edisp.get_edisp_kernel(energy_axis=dataset.counts.geom.axes["energy"])
+    matrix: FloatArray = np.asarray(kernel.pdf_matrix, dtype=float)
+    return matrix
+
+
+def _region_list(
+    setup: ReductionSetup, info: dict[str, Any], off: OffRegions | None
+) -> tuple[tuple[str, Circle], ...]:
+    radius = setup.on.radius_deg
+    out = [("pointing", Circle(info["ra_pnt_deg"], info["dec_pnt_deg"], 0.0)), ("on", setup.on)]
+    if off is not None:
+        out += [
+            ("off", Circle(float(c.ra.deg), float(c.dec.deg), radius)) for c in off.centers
+        ]
+    return tuple(out)

@@ -1,0 +1,431 @@
+"""Results as Astropy tables: the contract is in docs/products.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+
+from daybreak.config.analysis import QualityConfig
+from daybreak.products.provenance import header_cards
+from daybreak.science.lightcurve import LightCurve
+from daybreak.science.mapstack import SkyMaps
+from daybreak.science.quality import run_flags
+from daybreak.science.regions import Circle
+from daybreak.science.run import FloatArray, ReducedRun
+from daybreak.science.spectrum import DNDE_UNIT, FluxPoints, SpectrumFits, butterfly
+from daybreak.science.stack import Counts, Response, total_counts
+
+FLUX_UNIT = u.Unit("cm-2 s-1")
+_HISTOGRAM = np.linspace(-6, 10, 81)
+
+
+def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -> Table:
+    """Run table, one row per run used, in order of time."""
+    rows = []
+    for run in runs:
+        info = run.info
+        usable = method in run.backgrounds
+        counts = total_counts([run], method) if usable else None
+        flags = run_flags(info, config)
+        if not usable:
+            flags.append("NO_OFF_REGION")
+        minutes = run.livetime_s / 60
+        nan = float("nan")
+        rows.append(
+            {
+                "obs_id": run.obs_id,
+                "object": info["object"],
+                "night": info["night"],
+                "tstart": info["tstart"],
+                "tstop": info["tstop"],
+                "ontime": info["ontime_s"],
+                "livetime": run.livetime_s,
+                "zenith": info["zenith_deg"],
+                "offset": info["offset_deg"],
+                "threshold": info["threshold_tev"],
+                "n_on": counts.n_on if counts else float(run.counts_on[run.mask_safe].sum()),
+                "n_off": counts.n_off if counts else nan,
+                "alpha": counts.alpha if counts else nan,
+                "excess": counts.excess if counts else nan,
+                "excess_error": counts.excess_error if counts else nan,
+                "significance": counts.significance if counts else nan,
+                "gamma_rate": counts.excess / minutes if counts else nan,
+                "gamma_rate_error": counts.excess_error / minutes if counts else nan,
+                "background_ratio": info["background_ratio"],
+                "background_ratio_error": info["background_ratio_error"],
+                "n_off_regions": info["n_off_regions"],
+                "events": info["events"],
+                "events_outside_gti": info["events_outside_gti"],
+                "events_far": info["events_far"],
+                "in_spectrum": usable and bool(run.mask_safe.any()),
+                "in_maps": bool(info["in_maps"]),
+                "flags": ";".join(flags),
+            }
+        )
+    table = Table(rows=rows)
+    units = {
+        "ontime": u.s,
+        "livetime": u.s,
+        "zenith": u.deg,
+        "offset": u.deg,
+        "threshold": u.TeV,
+        "gamma_rate": 1 / u.min,
+        "gamma_rate_error": 1 / u.min,
+    }
+    for name, unit in units.items():
+        table[name].unit = unit
+    return table
+
+
+def counts_header(counts: Counts) -> dict[str, float]:
+    """Summed counts for a table header."""
+    return {key: float(value) for key, value in asdict(counts).items()}
+
+
+def theta2_table(
+    runs: Sequence[ReducedRun],
+    edges_deg2: FloatArray,
+    on_radius_deg: float,
+    totals: Counts,
+    fov_background: FloatArray | None,
+) -> Table:
+    """theta² histogram stacked over runs.
+
+    Parameters
+    ----------
+    runs
+        Runs with theta² counts.
+    edges_deg2
+        Bin edges.
+    on_radius_deg
+        NaN for RAD_MAX.
+    totals
+        Counts within the cut, for the header.
+    fov_background
+        Background per bin of the FoV method, None for OFF positions.
+    """
+    n = len(edges_deg2) - 1
+    n_on, n_off = np.zeros(n), np.zeros(n)
+    background, variance = np.zeros(n), np.zeros(n)
+    missing = np.zeros(n, dtype=bool)
+    for run in runs:
+        if run.theta2 is None:
+            continue
+        item = run.theta2
+        n_on += item.n_on
+        share = np.divide(1.0, item.n_positions, out=np.zeros(n), where=item.n_positions > 0)
+        missing |= item.n_positions == 0
+        n_off += item.n_off
+        background += share * item.n_off
+        variance += share**2 * item.n_off
+    if fov_background is not None:
+        background, variance = fov_background, np.zeros(n)
+        n_off = np.full(n, np.nan)
+    else:
+        background = np.where(missing, np.nan, background)
+    table = Table(
+        {
+            "theta2_min": edges_deg2[:-1] * u.deg**2,
+            "theta2_max": edges_deg2[1:] * u.deg**2,
+            "n_on": n_on,
+            "n_off": n_off,
+            "background": background,
+            "background_error": np.sqrt(variance),
+            "excess": n_on - background,
+            "excess_error": np.sqrt(n_on + variance),
+        }
+    )
+    livetime = sum(run.livetime_s for run in runs) / 3600
+    table.meta.update(counts_header(totals), cut=on_radius_deg**2, livetime_h=livetime)
+    return table
+
+
+def cumulative_table(runs: Sequence[ReducedRun], method: str) -> Table:
+    """Counts and significance after each run."""
+    rows = []
+    livetime = 0.0
+    for number, run in enumerate(runs, 1):
+        livetime += run.livetime_s / 3600
+        counts = total_counts(runs[:number], method)
+        row = {"obs_id": run.obs_id, "tstop": run.info["tstop"], "livetime": livetime}
+        rows.append(row | asdict(counts))
+    table = Table(rows=rows)
+    table["livetime"].unit = u.h
+    return table
+
+
+def regions_table(runs: Sequence[ReducedRun]) -> Table:
+    """Pointings, ON and OFF regions of all runs."""
+    rows = [
+        {
+            "obs_id": run.obs_id,
+            "kind": kind,
+            "ra": circle.ra_deg,
+            "dec": circle.dec_deg,
+            "radius": circle.radius_deg,
+        }
+        for run in runs
+        for kind, circle in run.regions
+    ]
+    return _degrees(Table(rows=rows))
+
+
+def circles_table(circles: Sequence[Circle]) -> Table:
+    """Excluded circles."""
+    table = Table(
+        {
+            "name": np.array([c.name for c in circles], dtype=str),
+            "ra": np.array([c.ra_deg for c in circles], dtype=float),
+            "dec": np.array([c.dec_deg for c in circles], dtype=float),
+            "radius": np.array([c.radius_deg for c in circles], dtype=float),
+        }
+    )
+    return _degrees(table)
+
+
+def _degrees(table: Table) -> Table:
+    for name in ("ra", "dec", "radius"):
+        table[name].unit = u.deg
+    return table
+
+
+def left_out_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Runs and files that are not used, with reasons."""
+    columns = ("obs_id", "file", "stage", "reason")
+    data = {name: [row[name] for row in rows] for name in columns}
+    dtypes = {"obs_id": int, "file": str, "stage": str, "reason": str}
+    return Table({name: np.array(data[name], dtype=dtypes[name]) for name in columns})
+
+
+def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.ndarray) -> Table:
+    """Counts per energy bin against the best model."""
+    background = response.alpha * response.n_off
+    signal = response.predicted(fits.best.model)
+    edges = response.energy_edges_tev
+    return Table(
+        {
+            "e_min": edges[:-1] * u.TeV,
+            "e_max": edges[1:] * u.TeV,
+            "n_on": response.n_on,
+            "n_off": response.n_off,
+            "alpha": response.alpha,
+            "background": background,
+            "excess": response.n_on - background,
+            "npred": background + signal,
+            "in_fit": fitted,
+        }
+    )
+
+
+def models_table(fits: SpectrumFits) -> Table:
+    """Parameters of all fitted models; covariance and the choice in the header."""
+    rows = []
+    header: dict[str, Any] = {}
+    for fit in fits.fits:
+        parameters = fit.model.parameters
+        for p in parameters:
+            rows.append(
+                {
+                    "model": fit.name,
+                    "chosen": fit.name == fits.chosen,
+                    "parameter": p.name,
+                    "value": float(p.value),
+                    "error": float(p.error),
+                    "unit": p.unit.to_string("fits") if str(p.unit) else "",
+                    "frozen": bool(p.frozen),
+                }
+            )
+        pivot = _pivot(fit.model)
+        header[fit.name] = {
+            "title": fit.title,
+            "reference_tev": float(fit.model.reference.quantity.to_value("TeV")),
+            "pivot_tev": pivot,
+            "stat": fit.stat,
+            "dof": fit.dof,
+            "success": fit.success,
+            "message": fit.message,
+            "parameters": [p.name for p in parameters],
+            "covariance": np.nan_to_num(np.asarray(fit.model.covariance.data)).tolist(),
+        }
+    table = Table(rows=rows)
+    table.meta.update(fits=header, choice=fits.choice)
+    return table
+
+
+def _pivot(model: Any) -> float:
+    """Decorrelation energy in TeV; NaN where it is not defined."""
+    try:
+        value = float(model.pivot_energy.to_value("TeV"))
+    except (ValueError, AttributeError, RuntimeError, TypeError):
+        return float("nan")
+    return value if np.isfinite(value) and value > 0 else float("nan")
+
+
+def butterfly_table(fits: SpectrumFits, low_tev: float, high_tev: float) -> Table:
+    """All models with their 1 sigma bands."""
+    parts: dict[str, list[Any]] = {
+        k: [] for k in ("model", "energy", "dnde", "dnde_low", "dnde_high")
+    }
+    for fit in fits.fits:
+        energy, dnde, low, high = butterfly(fit.model, low_tev, high_tev)
+        parts["model"] += [fit.name] * len(energy)
+        band = {"energy": energy, "dnde": dnde, "dnde_low": low, "dnde_high": high}
+        for key, values in band.items():
+            parts[key] += list(values)
+    table = Table(parts)
+    table["energy"].unit = u.TeV
+    for name in ("dnde", "dnde_low", "dnde_high"):
+        table[name].unit = DNDE_UNIT
+    return table
+
+
+def ul_convention(n_sigma_ul: float) -> str:
+    """The convention of the upper limits in words."""
+    from scipy.special import chdtr, ndtr
+
+    two, one = 100 * chdtr(1, n_sigma_ul**2), 100 * ndtr(n_sigma_ul)
+    return (
+        f"upper limits where the statistic is {n_sigma_ul**2:g} above its minimum "
+        f"(n_sigma_ul = {n_sigma_ul:g}: {two:.2f} % two-sided, {one:.1f} % one-sided); where ON is "
+        f"empty {-np.log1p(-two / 100):.2f} counts"
+    )
+
+
+def flux_points_table(
+    points: FluxPoints, model: str, *, n_sigma_ul: float, ul_below_sigma: float
+) -> Table:
+    """Flux points; readable by Gammapy as ``gadf-sed`` (it uses the dnde columns)."""
+    s = points.solved
+    sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
+    table = Table(
+        {
+            "e_ref": points.e_ref_tev * u.TeV,
+            "e_min": points.e_min_tev * u.TeV,
+            "e_max": points.e_max_tev * u.TeV,
+        }
+    )
+    for name, values in (
+        ("dnde", s.norm),
+        ("dnde_err", s.norm_err),
+        ("dnde_errn", s.norm_errn),
+        ("dnde_errp", s.norm_errp),
+        ("dnde_ul", s.norm_ul),
+    ):
+        table[name] = values * points.ref_dnde * DNDE_UNIT
+    table["ref_dnde"] = points.ref_dnde * DNDE_UNIT
+    for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul"):
+        table[name] = getattr(s, name)
+    table["ts"] = s.ts
+    table["sqrt_ts"] = sqrt_ts
+    table["n_on"], table["n_off"] = points.n_on, points.n_off
+    table["alpha"], table["excess"] = points.alpha, points.excess
+    table["is_ul"] = ~(sqrt_ts >= ul_below_sigma)
+    table.meta.update(
+        SED_TYPE="dnde",
+        n_sigma_ul=n_sigma_ul,
+        UL_CONF=0.9545,
+        ul_convention=ul_convention(n_sigma_ul),
+        ul_below_sigma=ul_below_sigma,
+        model=model,
+    )
+    from scipy.special import chdtr
+
+    table.meta["UL_CONF"] = round(float(chdtr(1, n_sigma_ul**2)), 4)
+    return table
+
+
+def light_curve_table(
+    curve: LightCurve, index: float, *, n_sigma_ul: float, ul_below_sigma: float, p0: float
+) -> Table:
+    """One light curve with what it says about variability in the header."""
+    s, ref = curve.solved, curve.reference_flux
+    sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
+    table = Table(
+        {
+            "time_min": np.array([i.start_mjd for i in curve.intervals]) * u.day,
+            "time_max": np.array([i.stop_mjd for i in curve.intervals]) * u.day,
+            "label": [i.label for i in curve.intervals],
+            "livetime": curve.livetime_s * u.s,
+            "n_on": curve.n_on,
+            "n_off": curve.n_off,
+            "alpha": curve.alpha,
+            "excess": curve.excess,
+        }
+    )
+    for name, values in (
+        ("flux", s.norm),
+        ("flux_err", s.norm_err),
+        ("flux_errn", s.norm_errn),
+        ("flux_errp", s.norm_errp),
+        ("flux_ul", s.norm_ul),
+    ):
+        table[name] = values * ref * FLUX_UNIT
+    table["norm"], table["ts"], table["sqrt_ts"] = s.norm, s.ts, sqrt_ts
+    table["is_ul"] = ~(sqrt_ts >= ul_below_sigma)
+    v = curve.variability
+    table.meta.update(
+        time_format="mjd",
+        time_scale="tt",
+        e_min_tev=curve.e_min_tev,
+        e_max_tev=curve.e_max_tev,
+        index=index,
+        constant=v.constant,
+        constant_error=v.constant_error,
+        chi2=v.chi2,
+        chi2_method="likelihood ratio of a constant against a free flux in each bin",
+        dof=v.dof,
+        p_value=v.p_value,
+        fvar=v.fvar,
+        fvar_error=v.fvar_error,
+        blocks=[
+            {"start": b.start_mjd, "stop": b.stop_mjd, "flux": b.flux, "flux_err": b.flux_err}
+            for b in v.blocks
+        ],
+        bayesian_p0=p0,
+        n_sigma_ul=n_sigma_ul,
+        ul_convention=ul_convention(n_sigma_ul),
+        ul_below_sigma=ul_below_sigma,
+    )
+    return table
+
+
+def map_significance_table(maps: SkyMaps) -> Table:
+    """Histogram of the significances of all pixels and of the OFF pixels."""
+    table = Table({"low": _HISTOGRAM[:-1], "high": _HISTOGRAM[1:]})
+    for item in maps.maps:
+        values = item.significance
+        measured = np.isfinite(values)
+        table[f"{item.method}_all"] = np.histogram(values[measured], _HISTOGRAM)[0]
+        table[f"{item.method}_off"] = np.histogram(values[measured & maps.allowed], _HISTOGRAM)[0]
+        fit = {k.removesuffix("_deg"): v for k, v in asdict(item.fit).items()}
+        table.meta[item.method] = fit | {"correlation_radius_deg": maps.correlation_radius_deg}
+    return table
+
+
+def maps_hdulist(maps: SkyMaps, provenance: Mapping[str, Any]) -> fits.HDUList:
+    """Images of all methods with their world coordinates."""
+    header = maps.geom.to_image().to_header()
+    primary = fits.PrimaryHDU()
+    for key, value in header_cards(dict(provenance)):
+        if key == "HISTORY":
+            primary.header.add_history(value)
+        else:
+            primary.header[key] = value
+    primary.header["CORRRAD"] = (maps.correlation_radius_deg, "[deg] correlation radius")
+    hdus: list[Any] = [
+        primary,
+        fits.ImageHDU(maps.counts.astype(np.float32), header=header, name="COUNTS"),
+        fits.ImageHDU(maps.allowed.astype(np.uint8), header=header, name="EXCLUSION"),
+    ]
+    for item in maps.maps:
+        for name in ("background", "excess", "significance"):
+            image = getattr(item, name).astype(np.float32)
+            label = f"{item.method}_{name}".upper()
+            hdus.append(fits.ImageHDU(image, header=header, name=label))
+    return fits.HDUList(hdus)
