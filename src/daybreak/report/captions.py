@@ -70,7 +70,7 @@ def _sed(tables: ResultTables) -> str:
             f"Band: {name} with its 1 σ error, reference energy E₀ = {plain(reference)} TeV."
         )
     if points is not None:
-        parts.append(f"Arrows: upper limits, {ul_convention(points.meta)}.")
+        parts.append(f"Arrows: upper limits {ul_convention(points.meta)}.")
     parts.append(f"Below: (point − model) / error. Dotted: {CRAB_SOURCE}.")
     return " ".join(parts)
 
@@ -79,9 +79,9 @@ def ul_convention(meta: dict[str, object]) -> str:
     """The convention of the upper limits in words."""
     text = str(meta.get("ul_convention") or "").strip().rstrip(".")
     if text:
-        return text
+        return text.removeprefix("upper limits ")
     n_sigma = number(meta.get("n_sigma_ul"))
-    return f"ΔTS = {plain(n_sigma**2, 2)} above the best fit"
+    return f"at ΔTS = {plain(n_sigma**2, 2)} above the best fit"
 
 
 def _lightcurve(tables: ResultTables, binning: str) -> str:
@@ -112,7 +112,8 @@ def variability(tables: ResultTables, binning: str) -> list[tuple[str, str]]:
         found.append(("Constant", f"({scaled}) × 10⁻¹² cm⁻² s⁻¹"))
     dof, p_value = number(meta.get("dof")), number(meta.get("p_value"))
     if dof > 0:
-        chance = f", p = {plain(p_value, 2)}" if p_value == p_value else ""
+        chance = f", p = {plain(p_value, 2)}" if p_value > 0 else ""
+        chance = ", p below 10⁻³⁰⁰" if p_value == 0 else chance
         found.append(
             ("χ² to it", f"{fixed(number(meta.get('chi2')), 1)} for {dof:.0f} dof{chance}")
         )

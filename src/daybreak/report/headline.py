@@ -91,11 +91,7 @@ def _detected_line(tables: ResultTables) -> str:
     if flux is None or entry is None:
         return "No spectrum could be fitted to these data; see the notes."
     crab = flux["flux"] / crab_flux(flux["e_min_tev"], flux["e_max_tev"])
-    shape = [
-        f"{_INDEX_NAMES[p['name']]} = {with_error(p['value'], p['error'])}"
-        for p in entry["parameters"]
-        if p["name"] in _INDEX_NAMES and not p["frozen"]
-    ]
+    shape = _shape(entry)
     model = MODEL_NAMES.get(entry["model"], entry["model"])
     return (
         f"Flux above {plain(flux['e_min_tev'])} TeV: "
@@ -115,6 +111,14 @@ def _limit_line(tables: ResultTables) -> str:
         f"{scaled_with_error(limit['flux_ul'], 0)} {FLUX_UNIT} ({significant(crab, 2)} Crab), "
         f"upper limit at ΔTS = {plain(limit['n_sigma_ul'] ** 2)} ({limit['source']})."
     )
+
+
+def _shape(entry: dict[str, Any]) -> list[str]:
+    return [
+        f"{_INDEX_NAMES[p['name']]} = {with_error(p['value'], p['error'])}"
+        for p in entry["parameters"]
+        if p["name"] in _INDEX_NAMES and not p["frozen"]
+    ]
 
 
 def cards(tables: ResultTables) -> list[dict[str, str]]:
@@ -143,6 +147,16 @@ def cards(tables: ResultTables) -> list[dict[str, str]]:
     if flux is not None and tables.context.get("detected"):
         value = scaled_with_error(flux["flux"], flux["flux_err"])
         found.append(_card(f"Flux above {plain(flux['e_min_tev'])} TeV", value, FLUX_UNIT))
+    entry = chosen_model(tables)
+    if entry is not None and tables.context.get("detected") and _shape(entry):
+        label, _, value = _shape(entry)[0].partition(" = ")
+        name = MODEL_NAMES.get(entry["model"], entry["model"])
+        found.append(_card(f"Spectral {label}", value, name))
+    limit = None if tables.context.get("detected") else flux_limit(tables)
+    if limit is not None:
+        label = f"Flux {plain(limit['e_min_tev'])} to {plain(limit['e_max_tev'])} TeV"
+        value = f"< {scaled_with_error(limit['flux_ul'], 0)}"
+        found.append(_card(label, value, FLUX_UNIT))
     threshold = number(tables.context.get("energy_threshold_tev"))
     if np.isfinite(threshold):
         found.append(_card("Energy threshold", f"{plain(threshold)} TeV", "of the fits"))

@@ -171,8 +171,12 @@ def _warnings(tables: ResultTables) -> list[tuple[str, list[str]]]:
         found.append(("Not done", lines))
     left_out = tables.filled("runs_left_out")
     if left_out is not None:
-        pairs = list(zip(texts(left_out, "obs_id"), texts(left_out, "reason"), strict=True))
-        lines = [f"run {obs}: {reason}" for obs, reason in pairs[:5]]
+        names = [
+            f"run {obs}" if obs[:1].isdigit() else file
+            for obs, file in zip(views.run_names(left_out), texts(left_out, "file"), strict=True)
+        ]
+        pairs = list(zip(names, texts(left_out, "reason"), strict=True))
+        lines = [f"{name}: {reason}" for name, reason in pairs[:5]]
         if len(pairs) > 5:
             lines.append(f"and {len(pairs) - 5} more, listed in the section on runs")
         found.append((f"{len(pairs)} {'run' if len(pairs) == 1 else 'runs'} left out", lines))
@@ -207,7 +211,6 @@ def _figures(tables: ResultTables, folder: Path) -> dict[str, dict[str, Any]]:
                     "content": read(path, spec.title),
                     "title": spec.title,
                     "caption": said.get(spec.name, ""),
-                    "square": suffix == "svg" and spec.name.endswith(("excess", "significance")),
                 }
                 break
     return found

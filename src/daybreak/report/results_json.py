@@ -22,6 +22,7 @@ from daybreak.report.spectral import CRAB_SOURCE, fitted_models
 from daybreak.report.tables import ResultTables, flags, number, texts
 
 SCHEMA_VERSION = "1.0"
+_LEFT_OUT_COLUMNS = ("obs_id", "file", "stage", "reason")
 _BINNINGS = ("run", "night", "minutes")
 _CURVE_META = (
     "e_min_tev", "e_max_tev", "index", "constant", "constant_error", "chi2", "dof", "p_value",
@@ -88,6 +89,7 @@ def build_results(results: Path) -> dict[str, Any]:
         "detected": bool(context.get("detected")),
         "counts": total_counts(tables) | {"theta2_cut_deg2": _theta2_cut(tables)},
         "runs": _runs(tables),
+        "runs_left_out": _records(tables.table("runs_left_out"), _LEFT_OUT_COLUMNS),
         "theta2": _records(tables.table("theta2")),
         "cumulative": _records(tables.table("cumulative")),
         "spectrum": _spectrum(tables),
@@ -136,7 +138,7 @@ def _records(table: Table | None, keys: Sequence[str] | None = None) -> list[dic
     if table is None:
         return []
     names = list(keys or table.colnames)
-    columns = []
+    columns: list[list[Any]] = []
     for name in names:
         if name not in table.colnames:
             columns.append([None] * len(table))
@@ -154,14 +156,13 @@ def _theta2_cut(tables: ResultTables) -> float:
     return number(table.meta.get("cut")) if table is not None else float("nan")
 
 
-def _runs(tables: ResultTables) -> dict[str, Any]:
+def _runs(tables: ResultTables) -> list[dict[str, Any]]:
     table = tables.table("runs")
     used = _records(table, _RUN_COLUMNS)
     if table is not None:
         for run, text in zip(used, texts(table, "flags"), strict=True):
             run["flags"] = _split(text)
-    left_out = _records(tables.table("runs_left_out"), ("obs_id", "file", "stage", "reason"))
-    return {"used": used, "left_out": left_out}
+    return used
 
 
 def _split(text: str) -> list[str]:
@@ -205,6 +206,7 @@ def _model(entry: Mapping[str, Any]) -> dict[str, Any]:
         "model": entry["model"],
         "chosen": entry["chosen"],
         "reference_tev": fit.get("reference_tev"),
+        "pivot_tev": fit.get("pivot_tev"),
         "stat": fit.get("stat"),
         "dof": fit.get("dof"),
         "success": fit.get("success"),

@@ -67,11 +67,14 @@ def fitted_models(tables: ResultTables) -> list[dict[str, Any]]:
     found = []
     for model in dict.fromkeys(models):
         rows = [i for i, name in enumerate(models) if name == model]
+        free = [i for i in rows if not frozen[i]]
         found.append(
             {
                 "model": model,
                 "chosen": bool(chosen[rows[0]]),
-                "fit": dict(fits.get(model) or {}),
+                "fit": _free_only(
+                    dict(fits.get(model) or {}), {str(table["parameter"][i]) for i in free}
+                ),
                 "parameters": [
                     {
                         "name": str(table["parameter"][i]),
@@ -85,6 +88,17 @@ def fitted_models(tables: ResultTables) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _free_only(fit: dict[str, Any], free: set[str]) -> dict[str, Any]:
+    """The fit with the covariance of its free parameters only."""
+    names = [str(name) for name in fit.get("parameters") or ()]
+    matrix = np.asarray(fit.get("covariance") or [], float)
+    if matrix.shape == (len(names), len(names)):
+        keep = [i for i, name in enumerate(names) if name in free]
+        fit["parameters"] = [names[i] for i in keep]
+        fit["covariance"] = matrix[np.ix_(keep, keep)].tolist()
+    return fit
 
 
 def chosen_model(tables: ResultTables) -> dict[str, Any] | None:

@@ -36,6 +36,11 @@ FORMULAS = {
 _AMPLITUDE_UNIT = "cm⁻² s⁻¹ TeV⁻¹"
 
 
+def _shown(entry: dict[str, Any]) -> bool:
+    """Frozen parameters other than E0 are part of the formula, e.g. the cut-off's power of 1."""
+    return not entry["frozen"] or entry["name"] == "reference"
+
+
 def _parameter(entry: dict[str, Any]) -> str:
     name, value, error = entry["name"], entry["value"], entry["error"]
     symbol = SYMBOLS.get(name, name)
@@ -69,7 +74,7 @@ def models_view(tables: ResultTables) -> TableView | None:
             [
                 MODEL_NAMES.get(name, name) + (" (chosen)" if entry["chosen"] else ""),
                 FORMULAS.get(name, MISSING),
-                "\n".join(_parameter(p) for p in entry["parameters"]),
+                "\n".join(_parameter(p) for p in entry["parameters"] if _shown(p)),
                 fixed(number(fit.get("stat")), 2),
                 fixed(number(fit.get("dof")), 0),
                 state,

@@ -105,7 +105,7 @@ def runs_views(tables: ResultTables) -> list[TableView]:
     rate = _pairs(column(table, "gamma_rate"), column(table, "gamma_rate_error"))
     main.add("γ rate", rate, "1/min")
     ratio = column(table, "background_ratio")
-    main.add("Background / IRF", _pairs(ratio, column(table, "background_ratio_error")))
+    main.add("Bkg / IRF", _pairs(ratio, column(table, "background_ratio_error")))
     marks = texts(table, "flags")
     main.add("Flags", [text.replace(";", "; ") or "none" for text in marks], numeric=False)
     more = _Builder("Runs used: events and where they were used", "More about each run")
@@ -121,13 +121,18 @@ def runs_views(tables: ResultTables) -> list[TableView]:
     return [main.view(bool(text) for text in marks), more.view()]
 
 
+def run_names(table: Table) -> list[str]:
+    """Observation ids as text; a dash for files that don't tell theirs (id below 0)."""
+    return [MISSING if text.startswith("-") else text for text in texts(table, "obs_id")]
+
+
 def left_out_view(tables: ResultTables) -> TableView | None:
     """Runs that were not used, with the reason."""
     table = tables.filled("runs_left_out")
     if table is None:
         return None
     view = _Builder("Runs left out")
-    view.add("Run", texts(table, "obs_id"))
+    view.add("Run", run_names(table))
     view.add("Stage", texts(table, "stage"), numeric=False)
     view.add("Reason", texts(table, "reason"), numeric=False)
     view.add("File", texts(table, "file"), numeric=False)
@@ -140,8 +145,8 @@ def theta2_view(tables: ResultTables) -> TableView | None:
     if table is None:
         return None
     view = _Builder("Bins of the θ² histogram", "Bins of the θ² histogram")
-    view.add("θ² from", _sig(column(table, "theta2_min", "deg2")), "deg²")
-    view.add("to", _sig(column(table, "theta2_max", "deg2")), "deg²")
+    view.add("θ² from", _fixed(column(table, "theta2_min", "deg2"), 4), "deg²")
+    view.add("to", _fixed(column(table, "theta2_max", "deg2"), 4), "deg²")
     view.add("ON", _whole(column(table, "n_on")))
     view.add("OFF", _whole(column(table, "n_off")))
     background = _pairs(column(table, "background"), column(table, "background_error"))
@@ -243,8 +248,8 @@ def _scaled(values: FloatArray, table: Table, key: str) -> list[str]:
     up, down = column(table, f"{key}_errp"), column(table, f"{key}_errn")
     cells = []
     for value, above, below in zip(values, up, down, strict=True):
-        if not np.isfinite(value):
-            cells.append(MISSING)
+        if not np.isfinite(value) or value == 0:
+            cells.append("0" if value == 0 else MISSING)
             continue
         exponent = common_exponent([float(value), float(above)])
         scale = 10.0**exponent
@@ -277,7 +282,9 @@ def lightcurve_view(tables: ResultTables, binning: str, title: str) -> TableView
         view.add(label, _whole(column(table, key)))
     view.add("Excess", _fixed(column(table, "excess"), 1))
     view.add("Flux", _pairs(flux / scale, column(table, "flux_err") / scale), unit)
-    view.add("Upper limit", _fixed(limit / scale, 2), unit)
+    digits = [max(decimals_of(error), 2) for error in column(table, "flux_err") / scale]
+    limits = [fixed(value, n) for value, n in zip(limit / scale, digits, strict=True)]
+    view.add("Upper limit", limits, unit)
     view.add("√TS", _fixed(column(table, "sqrt_ts"), 1), "σ")
     shown = ["upper limit" if ul else "point" for ul in flags(table, "is_ul")]
     view.add("Shown as", shown, numeric=False)

@@ -79,8 +79,8 @@ def draw_lightcurve(tables: ResultTables, binning: str) -> Figure | None:
     axis = TimeAxis.of(low, high)
     sizes = np.where(flags(table, "is_ul"), limit, flux)
     scale = 10.0 ** common_exponent([float(value) for value in sizes])
-    figure = new_figure(3.7)
-    axes = figure.add_axes((0.6 / WIDTH_IN, 0.19, 0.775, 0.675))
+    figure = new_figure(3.6)
+    axes = figure.add_axes((0.6 / WIDTH_IN, 0.19, 0.755, 0.675))
     top = _draw_points(axes, table, axis, scale)
     _draw_constant(axes, table, axis, scale)
     _draw_blocks(axes, table, axis, scale)
@@ -145,8 +145,11 @@ def _draw_blocks(axes: Any, table: Table, axis: TimeAxis, scale: float) -> None:
     y: list[float] = []
     for block in blocks:
         begin, end = axis.place(np.array([number(block["start"]), number(block["stop"])]))
+        level = number(block["flux"]) / scale
+        if x:  # the step stands in the middle of a gap
+            x[-1] = begin = (x[-1] + float(begin)) / 2
         x += [float(begin), float(end)]
-        y += [number(block["flux"]) / scale] * 2
+        y += [level, level]
     axes.plot(x, y, color=GREEN, linewidth=1.8, label="Bayesian blocks")
 
 

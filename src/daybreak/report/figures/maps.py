@@ -20,6 +20,7 @@ from daybreak.report.rounding import fixed, plain, whole, with_error
 from daybreak.report.tables import ResultTables, column, number, texts
 
 METHOD_NAMES = {"ring": "ring background", "fov": "field-of-view background"}
+_SHORT_NAMES = {"ring": "ring", "fov": "FoV"}
 _TAIL_SIGMA = 8.0
 
 
@@ -38,8 +39,8 @@ def draw_map(tables: ResultTables, method: str, kind: str) -> Figure | None:
     name = {"excess": "Excess", "significance": "Significance"}[kind]
     stats = _statistics(tables, method)
     radius = number(stats.get("correlation_radius_deg"))
-    around = f", in {plain(radius)}° circles" if np.isfinite(radius) else ""
-    sky.note([f"{name}, {METHOD_NAMES[method]}{around}"])
+    around = f", {plain(radius)}° circles" if np.isfinite(radius) else ""
+    sky.note([f"{name}, {_SHORT_NAMES[method]} background{around}"])
     _exclusions(tables, sky)
     if tables.target_position is not None:
         ra, dec = tables.target_position
@@ -98,7 +99,7 @@ def draw_significances(tables: ResultTables, method: str) -> Figure | None:
     low, high = column(table, "low"), column(table, "high")
     edges = np.append(low, high[-1])
     stats = _statistics(tables, method)
-    figure = new_figure(4.3)
+    figure = new_figure(4.1)
     axes = single_axes(figure)
     axes.stairs(everything, edges, fill=True, color=GREY, alpha=0.3)
     axes.stairs(everything, edges, color=GREY, linewidth=1.2, label="all pixels")
@@ -118,7 +119,7 @@ def draw_significances(tables: ResultTables, method: str) -> Figure | None:
     axes.set_xlim(-6, _TAIL_SIGMA)
     if beyond > 0:
         axes.text(
-            0.975, 0.06, f"{whole(beyond)} pixels\nabove {_TAIL_SIGMA:g} σ →", ha="right",
+            0.975, 0.5, f"{whole(beyond)} pixels\nabove {_TAIL_SIGMA:g} σ →", ha="right",
             transform=axes.transAxes, fontsize=9.5,
         )  # fmt: skip
     axes.set_xlabel("significance (σ)")

@@ -39,7 +39,7 @@ class SkyAxes:
     ) -> None:
         self.wcs = WCS(header, naxis=2)
         self.shape = data.shape
-        self.figure: Figure = new_figure(4.55)
+        self.figure: Figure = new_figure(4.2)
         axes: Any = self.figure.add_axes((0.158, 0.12, 0.72, 0.8229))
         self.axes = axes
         height, width = data.shape
@@ -72,7 +72,7 @@ class SkyAxes:
         height, width = self.shape
         ra, dec = self._edges()
         ra_values = _nice(ra.min(), ra.max(), np.array(_RA_STEPS_MIN) / 4)
-        dec_values = _nice(dec.min(), dec.max(), np.array(_DEC_STEPS_DEG))
+        dec_values = 0.0 + _nice(dec.min(), dec.max(), np.array(_DEC_STEPS_DEG))
         order = np.argsort(ra)
         ra_x = np.interp(ra_values, ra[order], np.linspace(-0.5, width - 0.5, 60)[order])
         dec_y = np.interp(dec_values, dec, np.linspace(-0.5, height - 0.5, 60))
@@ -168,4 +168,5 @@ def _hours(degrees: float) -> str:
 
 def _degrees(value: float, all_values: FloatArray) -> str:
     whole = np.allclose(all_values, np.round(all_values))
-    return f"{value:+.{0 if whole else 1}f}°".replace("-", "\u2212")
+    text = f"{value:+.{0 if whole else 1}f}"
+    return f"{text if float(text) else text[1:]}°".replace("-", "\u2212")

@@ -20,7 +20,7 @@ from daybreak.report.figures.style import (
     new_figure,
     single_axes,
 )
-from daybreak.report.rounding import plain, significant
+from daybreak.report.rounding import plain
 from daybreak.report.spectral import ERG_PER_TEV, chosen_model, crab_dnde
 from daybreak.report.tables import FloatArray, ResultTables, column, flags, number, texts
 
@@ -40,7 +40,7 @@ def draw_counts(tables: ResultTables) -> Figure | None:
     n_on, background = column(table, "n_on"), column(table, "background")
     npred, used = column(table, "npred"), flags(table, "in_fit")
     edges = np.append(low, high[-1])
-    figure = new_figure(4.4)
+    figure = new_figure(4.2)
     axes = single_axes(figure)
     axes.stairs(_floor(background), edges, fill=True, color=GREY, alpha=0.35, baseline=1e-6)
     axes.stairs(_floor(background), edges, color=GREY, label="α × OFF", baseline=1e-6)
@@ -93,7 +93,7 @@ def draw_sed(tables: ResultTables) -> Figure | None:
     points, band = tables.filled("flux_points"), tables.filled("butterfly")
     if points is None and band is None:
         return None
-    figure = new_figure(4.6)
+    figure = new_figure(4.4)
     left, width = 0.78 / WIDTH_IN, 0.825
     upper = figure.add_axes((left, 0.34, width, 0.642))
     lower = figure.add_axes((left, 0.115, width, 0.2))
@@ -110,7 +110,9 @@ def draw_sed(tables: ResultTables) -> Figure | None:
     upper.plot(grid_energy, crab, color=GREEN, linestyle=":", label="Crab (H.E.S.S. 2006)")
     positive = [value for value in fluxes if value > 0] or list(crab)
     top = 6 * max(*positive, float(np.nanmedian(crab)))
-    _log_axes(upper, x, (max(min(positive) / 3, top * 1e-7), top))
+    lowest = max(min(positive), top * 1e-6)
+    room_for_legend = (top / lowest) ** 0.38
+    _log_axes(upper, x, (lowest / room_for_legend, top))
     upper.set_xticklabels([])
     upper.set_ylabel("E² dN/dE (erg cm⁻² s⁻¹)")
     upper.legend(loc="lower left", labelspacing=0.3)
@@ -146,9 +148,11 @@ def _draw_band(
     fluxes += [float(np.nanmin(_sed(energy, dnde))), float(np.nanmax(_sed(energy, dnde)))]
     reference = number(entry["fit"].get("reference_tev")) if entry is not None else np.nan
     lines = [f"E₀ = {plain(reference)} TeV"] if np.isfinite(reference) else []
-    if good.any():
-        pivot = energy[good][np.argmin(high[good] / low[good])]
-        lines.append(f"band narrowest at {significant(pivot, 2)} TeV")
+    pivot = number(entry["fit"].get("pivot_tev")) if entry is not None else np.nan
+    if not np.isfinite(pivot) and good.any():
+        pivot = float(energy[good][np.argmin(high[good] / low[good])])
+    if np.isfinite(pivot):
+        lines.append(f"pivot {plain(pivot)} TeV")
     axes.text(
         0.975, 0.965, "\n".join(lines), transform=axes.transAxes, ha="right", va="top",
         fontsize=9.5, linespacing=1.4,

@@ -29,7 +29,7 @@ PURPLE = "#a564c9"
 GREY = "#7d8590"
 SEQUENTIAL = "viridis"
 
-WIDTH_IN = 5.2
+WIDTH_IN = 4.8
 RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "daybreak",

@@ -11,6 +11,7 @@ from daybreak.report.figures.style import (
     INK,
     ORANGE,
     RED,
+    WIDTH_IN,
     grid,
     new_figure,
     signed,
@@ -29,7 +30,7 @@ def draw_theta2(tables: ResultTables) -> Figure | None:
     low, high = column(table, "theta2_min", "deg2"), column(table, "theta2_max", "deg2")
     n_on, background = column(table, "n_on"), column(table, "background")
     edges = np.append(low, high[-1])
-    figure = new_figure(4.3)
+    figure = new_figure(4.1)
     axes = single_axes(figure)
     axes.stairs(background, edges, fill=True, color=GREY, alpha=0.35, label="α × OFF")
     axes.stairs(background, edges, color=GREY, linewidth=1.2)
@@ -43,7 +44,7 @@ def draw_theta2(tables: ResultTables) -> Figure | None:
     if np.isfinite(cut):
         label = f"cut {plain(cut)} deg²"
         axes.axvline(cut, color=RED, linestyle="--", linewidth=1.4, label=label)
-    axes.set_xlim(0, edges[-1])
+    axes.set_xlim(0, 1.0005 * edges[-1])
     axes.set_ylim(0, 1.12 * max(np.nanmax(n_on + np.sqrt(n_on)), np.nanmax(background), 1))
     axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("θ² (deg²)")
@@ -70,8 +71,8 @@ def draw_cumulative(tables: ResultTables) -> Figure | None:
     hours = column(table, "livetime", "h")
     excess, error = column(table, "excess"), column(table, "excess_error")
     significance = column(table, "significance")
-    figure = new_figure(4.3)
-    left, width = 0.7 / 5.2, 0.84
+    figure = new_figure(4.1)
+    left, width = 0.7 / WIDTH_IN, 0.82
     top = figure.add_axes((left, 0.615, width, 0.37))
     top.errorbar(hours, excess, error, fmt="o", color=BLUE, markersize=4, elinewidth=1.2)
     _line(top, hours, excess, f"{significant(_slope(hours, excess))} per hour")
