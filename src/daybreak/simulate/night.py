@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
-from daybreak.errors import ConfigError
+from daybreak.errors import ConfigError, OutputError
 from daybreak.products.atomic import ensure_folder
 from daybreak.products.digest import value_digest
 from daybreak.products.provenance import provenance
@@ -20,8 +20,15 @@ from daybreak.simulate.gammapy_sampling import sample_with_gammapy
 from daybreak.simulate.instrument import VirtualInstrument
 from daybreak.simulate.sampling import Events, Exposure, sample_direct
 from daybreak.simulate.sources import Source, crab_like
-from daybreak.simulate.store import Run, altitude_azimuth, write_index_files, write_run
-from daybreak.simulate.truth import RunTruth, Truth
+from daybreak.simulate.store import (
+    INDEX_FILES,
+    Run,
+    altitude_azimuth,
+    run_file_name,
+    write_index_files,
+    write_run,
+)
+from daybreak.simulate.truth import TRUTH_FILE, RunTruth, Truth, read_truth
 
 Sampler = Literal["gammapy", "direct"]
 Progress = Callable[[int, int], None]
@@ -69,7 +76,13 @@ class Field:
         """Its runs, numbered from `first_obs_id`."""
         if self.n_runs < 1 or not self.ontime > 0 * u.s:
             raise ConfigError(f"field {self.name}: at least one run longer than 0 s is needed", "")
-        begin = Time(self.start, scale="utc").tt
+        try:
+            begin = Time(self.start, scale="utc").tt
+        except ValueError:
+            raise ConfigError(
+                f"field {self.name}: can't read the start time {self.start!r}",
+                "Write it in UTC, for example '2024-12-06T00:30:00'.",
+            ) from None
         tag = self.tag or self.name.lower().replace(" ", "_")
         made = []
         for index in range(self.n_runs):
@@ -169,11 +182,13 @@ def simulate_store(
     ConfigError
         If a field never rises high enough, two sources share a name, or an option is unknown.
     OutputError
-        If the store can't be written.
+        If the store can't be written, or `out` holds a store that is not a simulation.
     """
     instrument = instrument or VirtualInstrument()
     if sampler not in _SAMPLERS:
         raise ConfigError(f"unknown sampler {sampler!r}", "Use 'gammapy' or 'direct'.")
+    if seed < 0 or first_obs_id < 0:
+        raise ConfigError("the seed and the first run's number can't be below 0", "")
     plan: list[tuple[Run, Field, float]] = []
     for one in fields:
         runs = one.runs(first_obs_id + len(plan))
@@ -181,7 +196,7 @@ def simulate_store(
         plan += [(run, one, run.tstart - runs[0].tstart) for run in runs]
     sources = _all_sources(fields)
     origin = _provenance(seed, instrument, sources, point_like, sampler)
-    ensure_folder(out)
+    _clear(out)
     observations, hdus, truths = [], [], []
     for done, (run, one, since) in enumerate(plan, start=1):
         exposure = Exposure(run.obs_id, run.pointing, since, float(run.ontime.to_value("s")))
@@ -199,6 +214,26 @@ def simulate_store(
     truth = Truth(seed, sampler, point_like, instrument.parameters(), sources, tuple(truths))
     truth.write(out)
     return truth
+
+
+def _clear(out: Path) -> None:
+    """Make the folder; take an earlier simulation's files away, index first.
+
+    So a simulation that is interrupted never leaves an index that lists another one's runs.
+    """
+    ensure_folder(out)
+    indices = [out / name for name in INDEX_FILES]
+    if not (out / TRUTH_FILE).is_file():
+        if any(path.exists() for path in indices):
+            raise OutputError(
+                f"{out} holds a data store that is not a simulation", "Choose another folder."
+            )
+        return
+    earlier = read_truth(out)
+    for path in (*indices, out / TRUTH_FILE):
+        path.unlink(missing_ok=True)
+    for run in earlier.runs:
+        (out / "data" / run_file_name(run.obs_id)).unlink(missing_ok=True)
 
 
 def _all_sources(fields: Sequence[Field]) -> dict[str, dict[str, Any]]:

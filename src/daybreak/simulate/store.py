@@ -6,6 +6,7 @@ import gzip
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ from daybreak.simulate.sampling import Events
 MJDREFI = 60310
 MJDREFF = 69.184 / 86400  # 2024-01-01T00:00:00 UTC as terrestrial time
 REFERENCE = Time(MJDREFI, MJDREFF, format="mjd", scale="tt")
+INDEX_FILES = ("obs-index.fits.gz", "hdu-index.fits.gz")
 _GZIP_LEVEL = 3
+_FITS_BLOCK = 2880
 _HDU_CLASSES = {
     "events": "events",
     "gti": "gti",
@@ -214,7 +217,7 @@ def _gti_hdu(run: Run) -> fits.BinTableHDU:
     return hdu
 
 
-def _irf_hdu(name: str, irf: Any, obs_id: int) -> fits.BinTableHDU:
+def _irf_hdu(name: str, irf: Any) -> fits.BinTableHDU:
     table = irf.to_table(format="gadf-dl3")
     if "THETA_LO" in table.colnames:
         nodes = irf.axes["offset"].center
@@ -222,31 +225,36 @@ def _irf_hdu(name: str, irf: Any, obs_id: int) -> fits.BinTableHDU:
     for column in table.colnames:
         table[column] = table[column].astype(np.float32)
     hdu = fits.BinTableHDU(table, name=name.upper())
-    hdu.header["OBS_ID"] = obs_id
+    hdu.header["OBS_ID"] = 0
     hdu.header["ORIGIN"] = "Daybreak simulation"
     return hdu
 
 
-_irf_cache: dict[tuple[VirtualInstrument, bool], list[fits.BinTableHDU]] = {}
+def _to_bytes(hdus: Sequence[Any]) -> bytes:
+    stream = io.BytesIO()
+    fits.HDUList(hdus).writeto(stream)
+    return stream.getvalue()
 
 
-def _irf_hdus(
-    instrument: VirtualInstrument, obs_id: int, point_like: bool
-) -> list[fits.BinTableHDU]:
-    """Response tables as HDUs; made once per instrument, then given the run's number."""
-    key = (instrument, point_like)
-    if key not in _irf_cache:
-        irfs = point_like_irfs(instrument) if point_like else full_enclosure_irfs(instrument)
-        _irf_cache[key] = [_irf_hdu(name, irf, obs_id) for name, irf in irfs.items()]
-    for hdu in _irf_cache[key]:
-        hdu.header["OBS_ID"] = obs_id
-    return _irf_cache[key]
+def _id_card(obs_id: int) -> bytes:
+    return str(fits.Card("OBS_ID", obs_id).image).encode("ascii")
 
 
-def write_gzipped(hdus: fits.HDUList, path: Path) -> None:
-    """Write FITS, compressed, atomically; the same content gives the same bytes."""
-    plain = io.BytesIO()
-    hdus.writeto(plain)
+@lru_cache(maxsize=8)
+def _irf_bytes(instrument: VirtualInstrument, point_like: bool) -> tuple[bytes, dict[str, int]]:
+    """Response tables of run 0 as they stand in a file, and the size of each.
+
+    They are made once for all runs: writing them anew takes longer than drawing the events.
+    """
+    irfs = point_like_irfs(instrument) if point_like else full_enclosure_irfs(instrument)
+    hdus = [_irf_hdu(name, irf) for name, irf in irfs.items()]
+    primary = fits.PrimaryHDU()
+    content = _to_bytes([primary, *hdus])[_n_bytes(primary) :]
+    return content, {hdu.name: _n_bytes(hdu) for hdu in hdus}
+
+
+def write_gzipped(content: bytes, path: Path) -> None:
+    """Write bytes, compressed, atomically; the same content gives the same bytes."""
     with (
         atomic_path(path) as partial,
         partial.open("wb") as raw,
@@ -254,7 +262,13 @@ def write_gzipped(hdus: fits.HDUList, path: Path) -> None:
             filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=raw, mtime=0
         ) as stream,
     ):
-        stream.write(plain.getbuffer())
+        stream.write(content)
+
+
+def _n_bytes(hdu: Any) -> int:
+    """Size of an HDU in the uncompressed file, header and data in FITS blocks."""
+    blocks = -(-hdu.size // _FITS_BLOCK)
+    return len(str(hdu.header.tostring())) + int(blocks) * _FITS_BLOCK
 
 
 def write_run(
@@ -280,24 +294,24 @@ def write_run(
     for key, value in header_cards(provenance):
         primary.header.add_history(value) if key == "HISTORY" else primary.header.set(key, value)
     tables = [_events_hdu(events, run, row, instrument), _gti_hdu(run)]
-    tables += _irf_hdus(instrument, run.obs_id, point_like)
     tables[0].header["CREATOR"] = primary.header["CREATOR"]
+    irfs, irf_sizes = _irf_bytes(instrument, point_like)
+    content = _to_bytes([primary, *tables]) + irfs.replace(_id_card(0), _id_card(run.obs_id))
     name = run_file_name(run.obs_id)
-    write_gzipped(fits.HDUList([primary, *tables]), folder / "data" / name)
-    rows = []
-    for hdu in tables:
-        kind = hdu.name.lower()
-        rows.append(
-            {
-                "OBS_ID": run.obs_id,
-                "HDU_TYPE": kind,
-                "HDU_CLASS": _HDU_CLASSES[kind],
-                "FILE_DIR": "data",
-                "FILE_NAME": name,
-                "HDU_NAME": hdu.name,
-                "SIZE": hdu.filebytes(),
-            }
-        )
+    write_gzipped(content, folder / "data" / name)
+    sizes = {hdu.name: _n_bytes(hdu) for hdu in tables} | irf_sizes
+    rows = [
+        {
+            "OBS_ID": run.obs_id,
+            "HDU_TYPE": hdu_name.lower(),
+            "HDU_CLASS": _HDU_CLASSES[hdu_name.lower()],
+            "FILE_DIR": "data",
+            "FILE_NAME": name,
+            "HDU_NAME": hdu_name,
+            "SIZE": size,
+        }
+        for hdu_name, size in sizes.items()
+    ]
     return row, rows
 
 
@@ -323,7 +337,7 @@ def write_index_files(
     obs = index_hdu(observations, "OBS_INDEX")
     cards = {**_class_cards("INDEX", "OBS"), **_TIME_CARDS, **_site_cards(instrument)}
     obs.header.update(cards)
-    write_gzipped(fits.HDUList([fits.PrimaryHDU(), obs]), folder / "obs-index.fits.gz")
+    write_gzipped(_to_bytes([fits.PrimaryHDU(), obs]), folder / INDEX_FILES[0])
     table = index_hdu(hdus, "HDU_INDEX")
     table.header.update(_class_cards("INDEX", "HDU"))
-    write_gzipped(fits.HDUList([fits.PrimaryHDU(), table]), folder / "hdu-index.fits.gz")
+    write_gzipped(_to_bytes([fits.PrimaryHDU(), table]), folder / INDEX_FILES[1])
