@@ -116,6 +116,7 @@ def _limit_line(tables: ResultTables) -> str:
 def _shape(entry: dict[str, Any]) -> list[str]:
     return [
         f"{_INDEX_NAMES[p['name']]} = {with_error(p['value'], p['error'])}"
+        + ("\u00a0TeV⁻¹" if p["name"] == "lambda_" else "")
         for p in entry["parameters"]
         if p["name"] in _INDEX_NAMES and not p["frozen"]
     ]

@@ -28,11 +28,12 @@ E_REF = Markup("E<sub>ref</sub>")
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a page's table: heading, unit, and whether it holds numbers."""
+    """A column of a page's table: heading, unit, whether it holds numbers, and its CSS class."""
 
     label: str
     unit: str = ""
     numeric: bool = True
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,15 @@ class _Builder:
         self.columns: list[Column] = []
         self.cells: list[list[str]] = []
 
-    def add(self, label: str, cells: Iterable[str], unit: str = "", numeric: bool = True) -> None:
-        self.columns.append(Column(label, unit, numeric))
+    def add(
+        self,
+        label: str,
+        cells: Iterable[str],
+        unit: str = "",
+        numeric: bool = True,
+        style: str = "",
+    ) -> None:
+        self.columns.append(Column(label, unit, numeric, style))
         self.cells.append(list(cells))
 
     def view(self, marked: Iterable[bool] = ()) -> TableView:
@@ -107,7 +115,8 @@ def runs_views(tables: ResultTables) -> list[TableView]:
     ratio = column(table, "background_ratio")
     main.add("Bkg / IRF", _pairs(ratio, column(table, "background_ratio_error")))
     marks = texts(table, "flags")
-    main.add("Flags", [text.replace(";", "; ") or "none" for text in marks], numeric=False)
+    cells = [Markup("_<wbr>").join(text.replace(";", "; ").split("_")) for text in marks]
+    main.add("Flags", [cell or "none" for cell in cells], numeric=False, style="flags")
     more = _Builder("Runs used: events and where they were used", "More about each run")
     more.add("Run", obs)
     more.add("Object", texts(table, "object"), "file header", numeric=False)

@@ -95,12 +95,13 @@ def draw_sed(tables: ResultTables) -> Figure | None:
         return None
     figure = new_figure(4.4)
     left, width = 0.78 / WIDTH_IN, 0.825
-    upper = figure.add_axes((left, 0.34, width, 0.642))
+    upper = figure.add_axes((left, 0.335, width, 0.55))
     lower = figure.add_axes((left, 0.115, width, 0.2))
     energies: list[float] = []
     fluxes: list[float] = []
+    model_fluxes: list[float] = []
     if band is not None:
-        _draw_band(tables, band, upper, energies, fluxes)
+        _draw_band(tables, band, upper, energies, model_fluxes)
     if points is not None:
         _draw_points(points, upper, energies, fluxes)
         _draw_residuals(points, lower)
@@ -108,14 +109,14 @@ def draw_sed(tables: ResultTables) -> Figure | None:
     grid_energy = np.geomspace(*x, 60)
     crab = _sed(grid_energy, crab_dnde(grid_energy))
     upper.plot(grid_energy, crab, color=GREEN, linestyle=":", label="Crab (H.E.S.S. 2006)")
-    positive = [value for value in fluxes if value > 0] or list(crab)
-    top = 6 * max(*positive, float(np.nanmedian(crab)))
-    lowest = max(min(positive), top * 1e-6)
-    room_for_legend = (top / lowest) ** 0.38
-    _log_axes(upper, x, (lowest / room_for_legend, top))
+    positive = [value for value in fluxes or model_fluxes if value > 0] or list(crab)
+    top = 6 * max(*positive, *model_fluxes, float(np.nanmedian(crab)))
+    _log_axes(upper, x, (max(min(positive) / 2.5, top * 1e-7), top))
     upper.set_xticklabels([])
     upper.set_ylabel("E² dN/dE (erg cm⁻² s⁻¹)")
-    upper.legend(loc="lower left", labelspacing=0.3)
+    upper.legend(
+        loc="lower left", bbox_to_anchor=(-0.03, 0.99), ncols=2, labelspacing=0.3, columnspacing=1
+    )
     _finish_residuals(lower, x)
     grid(upper)
     return figure
@@ -137,7 +138,7 @@ def _draw_band(
     energy, dnde, low, high = (
         column(band, key)[pick] for key in ("energy", "dnde", "dnde_low", "dnde_high")
     )
-    label = MODEL_NAMES.get(name, name).replace(" with exponential cut-off", ", exp. cut-off")
+    label = MODEL_NAMES.get(name, name).replace("power law with exponential", "exponential")
     good = np.isfinite(low) & np.isfinite(high) & (low > 0)
     axes.fill_between(
         energy[good], _sed(energy, low)[good], _sed(energy, high)[good], color=ORANGE, alpha=0.3,
@@ -175,10 +176,10 @@ def _draw_points(table: Table, axes: Any, energies: list[float], fluxes: list[fl
     limited = is_ul & np.isfinite(limit) & (limit > 0)
     if limited.any():
         n_sigma = number(table.meta.get("n_sigma_ul"))
-        step = f"Δ TS = {n_sigma**2:g}" if np.isfinite(n_sigma) else "see table"
+        step = f"ΔTS = {n_sigma**2:g}" if np.isfinite(n_sigma) else "see table"
         axes.errorbar(
             e_ref[limited], limit[limited], 0.45 * limit[limited], spread[:, limited], fmt="none",
-            uplims=True, ecolor=BLUE, elinewidth=1.3, capsize=3, label=f"upper limits, {step}",
+            uplims=True, ecolor=BLUE, elinewidth=1.3, capsize=3, label=f"limits, {step}",
         )  # fmt: skip
     shown = good | limited
     energies += [float(e) for e in np.concatenate([e_min[shown], e_max[shown]])]
