@@ -60,7 +60,7 @@ class RegionConfig(Frozen):
         "0.2 deg", description="from this ON radius on, the source is taken as extended"
     )
     exclusion_radius: Angle | None = Field(
-        None, description="around the target; none: max(0.3 deg, ON radius + 0.2 deg)"
+        None, description="around the target; none: max(0.4 deg, ON radius + 0.2 deg)"
     )
     exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
     exclude: tuple[ExcludedRegion, ...] = ()
@@ -102,10 +102,10 @@ class SpectrumConfig(Frozen):
 
     enabled: bool = True
     energy_min: Energy = Field("0.1 TeV", description="lower edge of the reconstructed axis")
-    energy_max: Energy = Field("40 TeV", description="upper edge of the reconstructed axis")
-    bins_per_decade: int = Field(10, ge=3, le=50)
+    energy_max: Energy = Field("100 TeV", description="upper edge of the reconstructed axis")
+    bins_per_decade: int = Field(24, ge=3, le=50)
     true_min: Energy = "0.05 TeV"
-    true_max: Energy = "100 TeV"
+    true_max: Energy = "150 TeV"
     true_bins_per_decade: int = Field(20, ge=5, le=100)
     fit_min: Energy | None = Field(None, description="none: the energy threshold")
     fit_max: Energy | None = None
@@ -116,7 +116,7 @@ class SpectrumConfig(Frozen):
     reference: Energy | None = Field(None, description="E0 of the fits; none: a round energy")
     models: tuple[Literal["pl", "lp", "ecpl"], ...] = ("pl", "lp", "ecpl")
     assumed_index: float = Field(2.6, description="index for upper limits without a detection")
-    points_per_decade: int = Field(5, ge=1, le=30)
+    points_per_decade: int = Field(6, ge=1, le=30)
     n_sigma_ul: float = Field(2.0, gt=0, description="upper limits at Delta TS = n_sigma_ul²")
     ul_below_sigma: float = Field(2.0, description="points below are drawn as upper limits")
     detection_sigma: float = Field(5.0, gt=0)

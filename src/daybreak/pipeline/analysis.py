@@ -21,7 +21,7 @@ from daybreak.runs.targets import Target, known_sources
 _STEPS = "daybreak.pipeline.analysis_steps"
 _DEFAULT_RADIUS_DEG = 0.1
 _PSF_MARGIN_DEG = 0.2
-_SMALLEST_EXCLUSION_DEG = 0.3
+_SMALLEST_EXCLUSION_DEG = 0.4
 _TARGET_MARGIN_DEG = 0.2
 
 Setup = dict[str, Any]

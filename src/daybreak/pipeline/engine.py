@@ -22,7 +22,13 @@ Progress = Callable[[StepResult, int, int], None]
 Submit = Callable[[Mapping[str, Any]], "Future[dict[str, Any]]"]
 
 #: imported once by the fork server of the local workers
-PRELOAD = ("daybreak.pipeline.analysis_steps", "daybreak.report.steps")
+PRELOAD = (
+    "parsl.executors.high_throughput.process_worker_pool",
+    "daybreak.pipeline.execute",
+    "daybreak.pipeline.analysis_steps",
+    "daybreak.report.steps",
+    "daybreak.pipeline.freeze",
+)
 
 
 def useful_workers(requested: int, plan_width: int) -> int:

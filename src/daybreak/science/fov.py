@@ -15,6 +15,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
+from gammapy.utils.interpolation import interpolation_scale
 
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import separation_deg
@@ -50,6 +51,30 @@ class FieldOfView:
             "background_ratio_error": self.norm_error,
             "rate_change_sigma": self.rate_change_sigma,
         }
+
+
+def fill_empty_bins(background: Any) -> None:
+    """Fill empty bins of a background IRF between filled ones along energy, in place.
+
+    What Gammapy's ``IRF.interp_missing_data("energy")`` does (linear interpolation in the IRF's
+    own scale, no extrapolation), column by column instead of bin by bin.
+    """
+    data = np.array(background.data)
+    scale = interpolation_scale(background.interp_kwargs.get("values_scale", "lin"))
+    columns = np.moveaxis(data, background.axes.index("energy"), -1)
+    empty = ~np.isfinite(columns) | (columns == 0)
+    mixed = empty.any(axis=-1) & ~empty.all(axis=-1)
+    positions = np.arange(columns.shape[-1])
+    for where in zip(*np.nonzero(mixed), strict=True):
+        column, missing = columns[where], empty[where]
+        inside = missing.copy()
+        filled = positions[~missing]
+        inside[: filled[0]] = False
+        inside[filled[-1] :] = False
+        if inside.any():
+            values = np.interp(positions[inside], filled, scale(column[~missing]))
+            column[inside] = scale.inverse(values)
+    background.data = data
 
 
 def model_counts(run: LoadedRun, geom: Any, *, center_only: bool = True) -> np.ndarray:
@@ -125,7 +150,7 @@ def field_of_view(
     outside_source = np.zeros(len(inside), dtype=bool)
     outside_source[inside] = used[row[inside].astype(int), column[inside].astype(int)]
     energy = events.energy.to_value("TeV")[outside_source]
-    time = events.time.tt.mjd[outside_source]
+    time = run.time_mjd[outside_source]
     counts = np.histogram(energy, edges)[0].astype(float)
     observed, expected = counts[safe].sum(), model_off[safe].sum()
     norm = observed / expected if expected > 0 else float("nan")

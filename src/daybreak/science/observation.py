@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,11 @@ class LoadedRun:
     events_bad: int
     repaired: tuple[str, ...]
     header: Mapping[str, Any]
+
+    @cached_property
+    def time_mjd(self) -> np.ndarray:
+        """Times of the events, MJD in TT."""
+        return np.asarray(self.observation.events.time.tt.mjd, dtype=float)
 
 
 class _Files:

@@ -14,14 +14,14 @@ from regions import CircleSkyRegion
 
 from daybreak.errors import RunDataError
 from daybreak.products.night import night_of
-from daybreak.science.fov import field_of_view
+from daybreak.science.fov import field_of_view, fill_empty_bins
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import (
     Circle,
-    OffRegions,
     exclusion_mask,
     on_region,
     reflected_regions,
+    separation_deg,
     wobble_regions,
 )
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun, ReductionSetup
@@ -70,74 +70,85 @@ def _spectrum_dataset(run: LoadedRun, setup: ReductionSetup, region: Any) -> Spe
             "Make the run's DL3 file again with its PSF.",
         )
     maker = SpectrumDatasetMaker(
-        selection=["counts", "exposure", "edisp"],
+        selection=["exposure", "edisp"],
         containment_correction=circle and not setup.extended,
         use_region_center=not (circle and setup.extended),
     )
     return maker.run(empty, observation)
 
 
-def _off_regions(
+def _off_centers(
     run: LoadedRun, setup: ReductionSetup, region: Any, pointing: SkyCoord, mask: WcsNDMap | None
-) -> OffRegions | None:
-    reco, _ = energy_axes(setup)
+) -> SkyCoord | None:
     if isinstance(region, CircleSkyRegion):
         return reflected_regions(
             region,
             pointing,
             mask,
-            reco,
             n_off=setup.n_off,
             min_distance=setup.min_distance_deg * u.deg,
         )
-    rad_max = run.observation.rad_max
+    reco, _ = energy_axes(setup)
     offset = region.center.separation(pointing)
-    radii = rad_max.evaluate(energy=reco.center, offset=offset)
+    radii = run.observation.rad_max.evaluate(energy=reco.center, offset=offset)
     return wobble_regions(
-        region, pointing, mask, reco, n_off=setup.n_off or 3, largest_radius=np.max(radii)
+        region, pointing, mask, n_off=setup.n_off or 3, largest_radius=np.max(radii)
     )
 
 
 def _inside(
-    run: LoadedRun, geom: RegionGeom, near: BoolArray
+    run: LoadedRun, setup: ReductionSetup, centers: SkyCoord
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Counts per energy bin, times (MJD TT) and energies (TeV) of the events in a region.
+    """Counts per energy bin, times (MJD TT) and energies (TeV) of the events in some regions.
 
-    For point regions each position is cut at RAD_MAX, an event counts once for each position.
+    The ON radius is a great-circle distance; for point-like IRFs each position is cut at RAD_MAX
+    by Gammapy. Regions do not overlap, so that no event counts twice.
     """
     events = run.observation.events
-    axis = geom.axes["energy"]
-    if geom.is_all_point_sky_regions:
+    if np.isfinite(setup.on.radius_deg):
+        ra, dec = np.atleast_1d(centers.ra.deg), np.atleast_1d(centers.dec.deg)
+        place = events.radec
+        distance = separation_deg(
+            place.ra.deg[:, None], place.dec.deg[:, None], ra[None, :], dec[None, :]
+        )
+        inside = np.any(distance < setup.on.radius_deg, axis=1)
+        time, energy = run.time_mjd[inside], events.energy.to_value("TeV")[inside]
+    else:
         rad_max = run.observation.rad_max
         rows = [
             events.select_rad_max(rad_max=rad_max, position=center)
-            for center in _centers(geom)
+            for center in np.atleast_1d(centers)
         ]
         time = np.concatenate([r.time.tt.mjd for r in rows])
         energy = np.concatenate([r.energy.to_value("TeV") for r in rows])
-    else:
-        chosen = events.select_row_subset(near)
-        inside = geom.contains({"skycoord": chosen.radec, "energy": axis.center[0]})
-        chosen = chosen.select_row_subset(np.asarray(inside).ravel())
-        time, energy = chosen.time.tt.mjd, chosen.energy.to_value("TeV")
-    counts = np.histogram(energy, axis.edges.to_value("TeV"))[0].astype(float)
+    counts = np.histogram(energy, np.array(setup.energy_edges_tev))[0].astype(float)
     return counts, np.asarray(time, dtype=float), np.asarray(energy, dtype=float)
 
 
-def _centers(geom: RegionGeom) -> list[SkyCoord]:
-    from gammapy.utils.regions import compound_region_to_regions
-
-    return [r.center for r in compound_region_to_regions(geom.region)]
+def _on_events(
+    run: LoadedRun, setup: ReductionSetup, geom: RegionGeom
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """ON events: a circle by Gammapy's own test on its geometry, else by RAD_MAX."""
+    radius = setup.on.radius_deg
+    if not np.isfinite(radius):
+        return _inside(run, setup, setup.on.center)
+    events = run.observation.events
+    place = events.radec
+    near = np.flatnonzero(
+        separation_deg(place.ra.deg, place.dec.deg, setup.on.ra_deg, setup.on.dec_deg)
+        < 1.05 * radius
+    )
+    coords = {"skycoord": place[near], "energy": geom.axes["energy"].center[0]}
+    chosen = near[np.asarray(geom.contains(coords)).ravel()] if near.size else near
+    energy = events.energy.to_value("TeV")[chosen]
+    counts = np.histogram(energy, np.array(setup.energy_edges_tev))[0].astype(float)
+    return counts, run.time_mjd[chosen], np.asarray(energy, dtype=float)
 
 
 def _reflected_background(
-    run: LoadedRun, setup: ReductionSetup, off: OffRegions, pointing: SkyCoord, n_bins: int
+    run: LoadedRun, setup: ReductionSetup, off: SkyCoord, n_bins: int
 ) -> Background:
-    distance = run.observation.events.offset.to_value("deg")
-    offset = pointing.separation(setup.on.center).deg
-    radius = setup.on.radius_deg if np.isfinite(setup.on.radius_deg) else 0.0
-    near = np.abs(distance - offset) < radius * 1.05 + 0.01
-    counts, time, energy = _inside(run, off.geom, near)
+    counts, time, energy = _inside(run, setup, off)
     return Background(
         counts_off=counts,
         acceptance_on=np.ones(n_bins),
@@ -227,19 +238,17 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
     _check_exposure(run, exposure)
     info = _run_info(run, setup, pointing, safe, method)
 
-    near = observation.events.radec.separation(setup.on.center).deg < 1.05 * (
-        setup.on.radius_deg if radius is not None else 1.0
-    )
-    counts_on, on_time, on_energy = _inside(run, dataset.counts.geom, near)
+    counts_on, on_time, on_energy = _on_events(run, setup, dataset.counts.geom)
     backgrounds: dict[str, Background] = {}
     off = None
     if setup.background != "fov":
-        off = _off_regions(run, setup, region, pointing, mask)
+        off = _off_centers(run, setup, region, pointing, mask)
     if off is not None:
         info["n_off_regions"] = len(off)
-        backgrounds["reflected"] = _reflected_background(run, setup, off, pointing, safe.size)
+        backgrounds["reflected"] = _reflected_background(run, setup, off, safe.size)
     fov = None
     if observation.bkg is not None:
+        fill_empty_bins(observation.bkg)
         fov = field_of_view(run, setup, region, pointing, safe)
         info.update(fov.quality())
         backgrounds["fov"] = fov.background
@@ -275,12 +284,11 @@ def _kernel(dataset: SpectrumDataset) -> FloatArray:
 
 
 def _region_list(
-    setup: ReductionSetup, info: dict[str, Any], off: OffRegions | None
+    setup: ReductionSetup, info: dict[str, Any], off: SkyCoord | None
 ) -> tuple[tuple[str, Circle], ...]:
     radius = setup.on.radius_deg
     out = [("pointing", Circle(info["ra_pnt_deg"], info["dec_pnt_deg"], 0.0)), ("on", setup.on)]
     if off is not None:
-        out += [
-            ("off", Circle(float(c.ra.deg), float(c.dec.deg), radius)) for c in off.centers
-        ]
+        places = zip(off.ra.deg, off.dec.deg, strict=True)
+        out += [("off", Circle(float(ra), float(dec), radius)) for ra, dec in places]
     return tuple(out)

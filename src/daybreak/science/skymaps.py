@@ -54,7 +54,11 @@ def run_maps(
     )
     geom = map_geom(setup).to_cube([axis])
     empty = MapDataset.create(geom, name=f"map-{run.obs_id}")
-    dataset = MapDatasetMaker(selection=["counts", "background"]).run(empty, run.observation)
+    maker = MapDatasetMaker(
+        selection=["counts", "background"],
+        background_interp_missing_data=False,  # done once for the run, in reduce_run
+    )
+    dataset = maker.run(empty, run.observation)
     safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
     image = safe.run(dataset, run.observation).to_image(name=f"image-{run.obs_id}")
     allowed = exclusion_mask(

@@ -8,9 +8,10 @@ are independent and alpha is one over their number.
 from __future__ import annotations
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import Circle, OffRegions, separation_deg
+from daybreak.science.regions import Circle, separation_deg
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup, Theta2Counts
 
 
@@ -50,7 +51,7 @@ def valid_positions(
 
 
 def run_theta2(
-    run: LoadedRun, setup: ReductionSetup, off: OffRegions | None, safe: BoolArray
+    run: LoadedRun, setup: ReductionSetup, off: SkyCoord | None, safe: BoolArray
 ) -> Theta2Counts | None:
     """theta² histogram of a run above its threshold; OFF is None-like where nothing fits.
 
@@ -59,7 +60,7 @@ def run_theta2(
     run, setup
         The run and how it is reduced.
     off
-        OFF regions, None if none fits: then only ON is filled.
+        OFF positions, None if none fits: then only ON is filled.
     safe
         Energy bins above the threshold.
     """
@@ -74,8 +75,8 @@ def run_theta2(
     n_on = np.histogram(distance**2, edges)[0].astype(float)
     n_off, n_positions = np.zeros_like(n_on), np.zeros_like(n_on)
     if off is not None:
-        ra_off = np.atleast_1d(off.centers.ra.deg)[: setup.theta2_max_off]
-        dec_off = np.atleast_1d(off.centers.dec.deg)[: setup.theta2_max_off]
+        ra_off = np.atleast_1d(off.ra.deg)[: setup.theta2_max_off]
+        dec_off = np.atleast_1d(off.dec.deg)[: setup.theta2_max_off]
         clear_of = setup.exclude or (Circle(setup.on.ra_deg, setup.on.dec_deg, 0.0),)
         valid = valid_positions(ra_off, dec_off, edges, clear_of)
         n_positions = valid.sum(axis=1).astype(float)

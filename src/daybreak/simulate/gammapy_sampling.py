@@ -75,7 +75,7 @@ def _source_dataset(
     """A small map around the source with its exposure, energy dispersion and PSF."""
     irfs = full_enclosure_irfs(instrument)
     extent = source.extent
-    pixel = _POINT_PIXEL if extent == 0 else extent / 60
+    pixel = _POINT_PIXEL if extent == 0 else extent / 30
     true = MapAxis.from_energy_bounds(
         "0.03 TeV", "150 TeV", 40, per_decade=True, name="energy_true"
     )
