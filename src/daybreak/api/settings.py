@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from daybreak.config.analysis import AnalysisConfig
-from daybreak.config.load import KeyPath, Layer, build, file_layer
+from daybreak.config.load import KeyPath, Layer, build, file_layer, parse_value
 from daybreak.errors import ConfigError
 from daybreak.instruments.profiles import profile_layer
 
@@ -35,10 +33,9 @@ def settings_layer(settings: Iterable[str]) -> Layer:
             into = into.setdefault(part, {})
             if not isinstance(into, dict):
                 raise ConfigError(f"--set {text!r}: {part!r} is given a value and a key below it")
-        try:
-            into[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            into[last] = value
+        if isinstance(into.get(last), dict):
+            raise ConfigError(f"--set {text!r}: {last!r} is given a value and a key below it")
+        into[last] = parse_value(value)
     return Layer("--set", values)
 
 

@@ -6,11 +6,17 @@ instrument profiles (``daybreak/instruments/profiles``) override the defaults.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
+from astropy import units as u
+from astropy.time import Time
 from pydantic import Field, field_validator, model_validator
 
-from daybreak.config.base import Angle, Duration, Energy, Frozen
+from daybreak.config.base import Angle, Duration, Energy, Frozen, Size
+
+_MOST_PIXELS = 4000
+_SHORTEST_BIN = 1 * u.s
 
 
 class ExcludedRegion(Frozen):
@@ -19,7 +25,7 @@ class ExcludedRegion(Frozen):
     name: str = ""
     ra: Angle
     dec: Angle
-    radius: Angle
+    radius: Size
 
 
 class TargetConfig(Frozen):
@@ -49,17 +55,41 @@ class SelectionConfig(Frozen):
     )
     blank_offset: Angle = Field("0.5 deg", description="offset of test positions in blank fields")
 
+    @field_validator("night")
+    @classmethod
+    def _is_night(cls, value: str | None) -> str | None:
+        if value not in (None, "yesterday"):
+            try:
+                return date.fromisoformat(str(value)).isoformat()
+            except ValueError:
+                raise ValueError(
+                    "expected the date of the evening as YYYY-MM-DD, or 'yesterday'"
+                ) from None
+        return value
+
+    @field_validator("start", "stop")
+    @classmethod
+    def _is_time(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                Time(value, scale="utc")
+            except ValueError:
+                raise ValueError(
+                    "expected a time (UTC) such as 2026-11-21 or 2026-11-21T22:00:00"
+                ) from None
+        return value
+
 
 class RegionConfig(Frozen):
     """ON region, OFF regions and what is excluded from them."""
 
-    on_radius: Angle | None = Field(
+    on_radius: Size | None = Field(
         None, description="ON radius; none: the instrument's for a point source, or RAD_MAX"
     )
-    extended_above: Angle = Field(
+    extended_above: Size = Field(
         "0.2 deg", description="from this ON radius on, the source is taken as extended"
     )
-    exclusion_radius: Angle | None = Field(
+    exclusion_radius: Size | None = Field(
         None, description="around the target; none: max(0.4 deg, ON radius + 0.2 deg)"
     )
     exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
@@ -68,18 +98,11 @@ class RegionConfig(Frozen):
     n_off: int = Field(0, ge=0, le=100, description="number of OFF regions; 0: as many as fit")
     min_distance: Angle = Field("0 deg", description="smallest gap between ON and OFF regions")
 
-    @field_validator("on_radius", "exclusion_radius")
-    @classmethod
-    def _positive(cls, value: object) -> object:
-        if value is not None and not value.to_value("deg") > 0:  # type: ignore[attr-defined]
-            raise ValueError("the radius must be above 0 deg")
-        return value
-
 
 class Theta2Config(Frozen):
     """Binning of the theta² histogram."""
 
-    max: Angle = Field("0.4472 deg", description="theta at the right edge (0.2 deg²)")
+    max: Size = Field("0.4472 deg", description="theta at the right edge (0.2 deg²)")
     n_bins: int = Field(20, ge=2, le=400)
     max_off: int = Field(12, ge=1, description="most OFF positions of the theta² plot")
 
@@ -88,13 +111,19 @@ class MapConfig(Frozen):
     """Sky maps."""
 
     enabled: bool = True
-    width: Angle = Field("4 deg", description="full width of the square map")
-    pixel: Angle = "0.02 deg"
-    correlation_radius: Angle = "0.1 deg"
-    max_offset: Angle = Field("2 deg", description="events and acceptance beyond are dropped")
-    ring_inner: Angle = "0.5 deg"
-    ring_width: Angle = "0.3 deg"
+    width: Size = Field("4 deg", description="full width of the square map")
+    pixel: Size = "0.02 deg"
+    correlation_radius: Size = "0.1 deg"
+    max_offset: Size = Field("2 deg", description="events and acceptance beyond are dropped")
+    ring_inner: Size = "0.5 deg"
+    ring_width: Size = "0.3 deg"
     methods: tuple[Literal["ring", "fov"], ...] = ("ring", "fov")
+
+    @model_validator(mode="after")
+    def _drawable(self) -> MapConfig:
+        if self.width / self.pixel > _MOST_PIXELS:
+            raise ValueError(f"width over pixel: at most {_MOST_PIXELS} pixels a side")
+        return self
 
 
 class SpectrumConfig(Frozen):
@@ -134,6 +163,13 @@ class LightCurveConfig(Frozen):
     energy_max: Energy | None = None
     minutes: Duration = Field("10 min", description="width of the short bins")
     bayesian_p0: float = Field(0.01, gt=0, lt=1, description="false-alarm rate of a change point")
+
+    @field_validator("minutes")
+    @classmethod
+    def _long_enough(cls, value: u.Quantity) -> u.Quantity:
+        if value < _SHORTEST_BIN:
+            raise ValueError(f"expected at least {_SHORTEST_BIN}")
+        return value
 
 
 class QualityConfig(Frozen):

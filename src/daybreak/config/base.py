@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 from astropy import units as u
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
@@ -16,7 +17,7 @@ class Frozen(BaseModel):
     )
 
 
-def _quantity(unit: str) -> Any:
+def _quantity(unit: str, *, positive: bool = False) -> Any:
     target = u.Unit(unit)
 
     def parse(value: Any) -> u.Quantity:
@@ -31,37 +32,48 @@ def _quantity(unit: str) -> Any:
         if quantity.unit == u.dimensionless_unscaled and target != u.dimensionless_unscaled:
             raise ValueError(f"the unit is missing: write for example '{value} {unit}'")
         try:
-            quantity.to(target)
+            size = quantity.to_value(target)
         except u.UnitConversionError:
-            raise ValueError(
-                f"expected a unit like '{unit}', got {str(quantity.unit)!r}"
-            ) from None
+            raise ValueError(f"expected a unit like '{unit}', got {str(quantity.unit)!r}") from None
+        if not np.isfinite(size):
+            raise ValueError("expected a finite number")
+        if positive and not size > 0:
+            raise ValueError("expected a value above 0")
         return quantity
 
-    return (BeforeValidator(parse), unit)
+    return BeforeValidator(parse)
 
 
 def _serialize(quantity: u.Quantity) -> str:
-    return f"{quantity.value:g} {quantity.unit}"
+    short = f"{quantity.value:g}"
+    exact = short if float(short) == quantity.value else repr(float(quantity.value))
+    return f"{exact} {quantity.unit}"
 
 
 _SERIALIZER = PlainSerializer(_serialize, return_type=str)
 
 Angle = Annotated[
     u.Quantity,
-    _quantity("deg")[0],
+    _quantity("deg"),
     _SERIALIZER,
     WithJsonSchema({"type": "string", "examples": ["0.5 deg"]}),
 ]
+Size = Annotated[
+    u.Quantity,
+    _quantity("deg", positive=True),
+    _SERIALIZER,
+    WithJsonSchema({"type": "string", "examples": ["0.1 deg"]}),
+]
+"""An angle above zero: a radius, a width."""
 Energy = Annotated[
     u.Quantity,
-    _quantity("TeV")[0],
+    _quantity("TeV", positive=True),
     _SERIALIZER,
     WithJsonSchema({"type": "string", "examples": ["1 TeV"]}),
 ]
 Duration = Annotated[
     u.Quantity,
-    _quantity("min")[0],
+    _quantity("min"),
     _SERIALIZER,
     WithJsonSchema({"type": "string", "examples": ["5 min"]}),
 ]

@@ -22,6 +22,16 @@ M = TypeVar("M", bound=BaseModel)
 KeyPath = tuple[str, ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a date stays the text that was written."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in pairs if not tag.endswith(":timestamp")]
+    for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 @dataclass(frozen=True)
 class Layer:
     """One source of settings.
@@ -78,10 +88,10 @@ def yaml_layer(text: str, name: str) -> Layer:
     """
     lines: dict[KeyPath, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_Loader)
         if node is not None:
             _walk_lines(node, (), lines, name)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except RecursionError:
         raise ConfigError(f"{name}: nested too deep", "Check the file's structure.") from None
     except yaml.YAMLError as error:
@@ -101,6 +111,14 @@ def yaml_layer(text: str, name: str) -> Layer:
             "See docs/configuration.md for an example.",
         )
     return Layer(name, _string_keys(values), lines)
+
+
+def parse_value(text: str) -> Any:
+    """The value of a single setting as YAML reads it; the text itself where it is not YAML."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
 
 
 def _string_keys(value: Any) -> Any:
@@ -151,6 +169,11 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
                 put(into[key], value, layer, here)
             else:
                 into[key] = value
+                for old in [p for p in origin if p[: len(here)] == here]:
+                    del origin[old]
+                for below in layer.lines:
+                    if below[: len(here)] == here:
+                        origin[below] = layer.where(below)
             origin[here] = layer.where(here)
 
     for layer in layers:
@@ -161,6 +184,8 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
 def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     current: Any = model
     for part in path:
+        if part.isdigit():  # a list's item: the annotation's model was taken at the list
+            continue
         info = current.model_fields.get(part)
         if info is None:
             return []
@@ -226,12 +251,19 @@ def build(model: type[M], layers: Sequence[Layer]) -> tuple[M, dict[KeyPath, str
         ) from None
 
 
+def _flow(value: Any, style: str | None) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, default_style=style, allow_unicode=True, width=10_000
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def to_yaml(model: BaseModel, origin: Mapping[KeyPath, str] | None = None) -> str:
     """The whole configuration as YAML, each line with a comment where its value came from."""
 
     def scalar(value: Any) -> str:
-        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)
-        return text.removesuffix("\n").removesuffix("\n...")
+        text = _flow(value, None)
+        return text if parse_value(text) == value else _flow(value, '"')
 
     def lines(values: Mapping[str, Any], path: KeyPath, depth: int) -> list[str]:
         out = []
