@@ -146,6 +146,15 @@ class SpectrumConfig(Frozen):
     models: tuple[Literal["pl", "lp", "ecpl"], ...] = ("pl", "lp", "ecpl")
     assumed_index: float = Field(2.6, description="index for upper limits without a detection")
     points_per_decade: int = Field(6, ge=1, le=30)
+    point_edges: tuple[Energy, ...] = Field(
+        (), description="edges of the flux points, snapped to the axis; empty: points_per_decade"
+    )
+    min_off_counts: float = Field(
+        5.0,
+        ge=0,
+        description="energy bins are merged until each has these OFF counts, for flux points and "
+        "light curves (the W statistic is biased near zero); 0: never",
+    )
     n_sigma_ul: float = Field(2.0, gt=0, description="upper limits at Delta TS = n_sigma_ul²")
     ul_below_sigma: float = Field(2.0, description="points below are drawn as upper limits")
     detection_sigma: float = Field(5.0, gt=0)

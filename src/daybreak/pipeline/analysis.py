@@ -112,9 +112,7 @@ def reduction_setup(
             "ring_inner_deg": float(maps.ring_inner.to_value("deg")),
             "ring_width_deg": float(maps.ring_width.to_value("deg")),
         }
-        excluded = float(
-            exclusion_circles(config, position, name, on_radius_deg)[0]["radius_deg"]
-        )
+        excluded = float(exclusion_circles(config, position, name, on_radius_deg)[0]["radius_deg"])
         inner = max(map_setup["ring_inner_deg"], excluded + 0.1 if extended else 0.0)
         map_setup["ring_inner_deg"] = inner
     edges2 = np.linspace(0, theta_max**2, config.theta2.n_bins + 1)
@@ -304,9 +302,7 @@ def plan_analysis(
     setup = reduction_setup(config, position, target.name, radius)
     if target.blank_fields:
         setup["exclude"] = setup["exclude"][:1]
-    reduce_steps = [
-        _reduce_step(run, setup, config, out, digest, target) for run in selection.runs
-    ]
+    reduce_steps = [_reduce_step(run, setup, config, out, digest, target) for run in selection.runs]
     runs = tuple(step.outputs["run"] for step in reduce_steps)
     common = {"config": config.model_dump(mode="json"), "config_digest": digest, "setup": setup}
     counts_params = {
@@ -331,9 +327,7 @@ def plan_analysis(
             tolerant=True,
         )
     )
-    return AnalysisPlan(
-        Plan(tuple(steps)), _tables(out), context, setup, target, selection, digest
-    )
+    return AnalysisPlan(Plan(tuple(steps)), _tables(out), context, setup, target, selection, digest)
 
 
 def _notes(config: AnalysisConfig, radius: float, setup: Setup) -> list[str]:

@@ -39,6 +39,7 @@ from daybreak.science.spectrum import (
     flux_points,
     model_from_dict,
     point_edges,
+    total_flux,
 )
 from daybreak.science.stack import dataset_response, stack_runs, total_counts
 
@@ -71,9 +72,7 @@ def reduce(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     run = load_run(int(params["obs_id"]), hdus)
     reduced = reduce_run(run, ReductionSetup.from_dict(params["setup"]))
     digests = {p.name: file_digest(p) for p in sorted({h.path for h in hdus.values()})}
-    write_run(
-        reduced, outputs["run"], provenance("reduce", str(params["config_digest"]), digests)
-    )
+    write_run(reduced, outputs["run"], provenance("reduce", str(params["config_digest"]), digests))
 
 
 def choose_method(runs: Sequence[ReducedRun], requested: str) -> tuple[str, str]:
@@ -220,7 +219,7 @@ def spectrum(inputs: Inputs, outputs: Outputs, params: Params) -> None:
         dataset.mask_fit = reco.energy_mask(settings.fit_min, settings.fit_max)
     response = dataset_response(dataset)
     fitted = dataset.mask.data.ravel()
-    reference = settings.reference or 1.0 * u.TeV
+    reference = 1.0 * u.TeV if settings.reference is None else settings.reference
     significance = summary["counts"]["significance"]
     if not np.any(response.predicted_any() > 0):
         raise StepSkipped("no exposure above the energy threshold")
@@ -262,10 +261,12 @@ def _write_spectrum(
     params: Params,
 ) -> None:
     settings = config.spectrum
-    edges = point_edges(response, settings.points_per_decade)
+    wanted = [float(e.to_value("TeV")) for e in settings.point_edges]
+    edges = point_edges(response, settings.points_per_decade, wanted)
     if len(edges) < 2:
         raise StepSkipped("no counts above the energy threshold, neither ON nor OFF")
-    points = flux_points(response, fits.best.model, edges, n_sigma_ul=settings.n_sigma_ul)
+    limits = {"n_sigma_ul": settings.n_sigma_ul, "min_off": settings.min_off_counts}
+    points = flux_points(response, fits.shape, edges, **limits)
     table = tables.flux_points_table(
         points,
         fits.chosen,
@@ -276,16 +277,19 @@ def _write_spectrum(
     _write_table(table, outputs["flux_points"], step, params)
     counts_table = tables.spectrum_counts_table(response, fits, fitted)
     _write_table(counts_table, outputs["counts"], step, params)
-    _write_table(tables.models_table(fits), outputs["models"], step, params)
+    total = total_flux(response, fits.shape, **limits)
+    _write_table(tables.models_table(fits, total), outputs["models"], step, params)
     band = tables.butterfly_table(fits, float(edges[0]), float(edges[-1]))
     _write_table(band, outputs["butterfly"], step, params)
-    model = fits.best.model.to_dict(full_output=True)
+    model = fits.shape.to_dict(full_output=True)
     outputs["model"].write_text(json.dumps(model, indent=1, default=float), encoding="utf-8")
 
 
 def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     """Light curves per run, per night and in short bins."""
     config = _config(params)
+    if "model" not in inputs:
+        raise StepSkipped("no light curve: it needs the spectrum, which was not made")
     runs, summary = _used_runs(inputs)
     block = json.loads(Path(inputs["model"]).read_text(encoding="utf-8"))
     model = model_from_dict(block)
@@ -311,6 +315,7 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
             use,
             n_sigma_ul=shared.n_sigma_ul,
             bayesian_p0=settings.bayesian_p0,
+            min_off=shared.min_off_counts,
         )
         table = tables.light_curve_table(
             curve,

@@ -72,7 +72,9 @@ def local_workers(n_workers: int, preload: Sequence[str]) -> Iterator[Submit]:
         poll_period=5,
         launch_cmd=pool,
         interchange_launch_cmd=[
-            sys.executable, "-m", "parsl.executors.high_throughput.interchange"
+            sys.executable,
+            "-m",
+            "parsl.executors.high_throughput.interchange",
         ],
         provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
     )
@@ -137,8 +139,7 @@ def _payload(step: Step, upstream: Mapping[str, Any], logs: Path) -> dict[str, A
 
 def _upstream(results: Mapping[str, StepResult], names: Sequence[str]) -> dict[str, Any]:
     return {
-        name: {"state": results[name].state.value, "reason": results[name].reason}
-        for name in names
+        name: {"state": results[name].state.value, "reason": results[name].reason} for name in names
     }
 
 

@@ -118,9 +118,7 @@ class Plan:
         """For each step the names of the steps it waits for."""
         makers = self.makers
         return {
-            step.name: tuple(
-                dict.fromkeys(makers[p] for p in step.input_files() if p in makers)
-            )
+            step.name: tuple(dict.fromkeys(makers[p] for p in step.input_files() if p in makers))
             for step in self.steps
         }
 

@@ -22,7 +22,9 @@ from daybreak.science.regions import separation_deg
 from daybreak.science.run import Background, BoolArray, FloatArray, ReductionSetup
 
 _PIXEL_DEG = 0.1
+_FEWEST_EVENTS = 60
 _N_TIME_BINS = 6
+_CLEAR_OF_THRESHOLD = 1.2
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class FieldOfView:
     background
         FoV background as an ON/OFF measurement.
     norm, norm_error
-        Events over model outside the excluded circles, above the threshold.
+        Events over model outside the excluded circles, from 1.2 times the threshold on: next to
+        it the model's own energy bins still hold the step.
     rate_change_sigma
         Largest departure of the background rate, in sigma, of a part of the run from the rest.
     """
@@ -95,17 +98,19 @@ def model_counts(run: LoadedRun, geom: Any, *, center_only: bool = True) -> np.n
 def rate_change(time_mjd: FloatArray, gti_mjd: FloatArray) -> float:
     """Largest deviation, in sigma, of the rate in one of several equal parts of the good time.
 
-    Compared with the mean of the whole run by the Poisson variance; 0 for fewer than 20 events.
+    Compared with a straight line, since the rate follows the zenith angle; the variance is
+    Poisson's. 0 for fewer than 60 events.
     """
-    if len(time_mjd) < 20:
+    if len(time_mjd) < _FEWEST_EVENTS:
         return 0.0
     length = gti_mjd[:, 1] - gti_mjd[:, 0]
     before = np.concatenate([[0.0], np.cumsum(length)])
     index = np.clip(np.searchsorted(gti_mjd[:, 0], time_mjd, side="right") - 1, 0, len(length) - 1)
     good_time = before[index] + np.clip(time_mjd - gti_mjd[index, 0], 0, length[index])
     counts = np.histogram(good_time, _N_TIME_BINS, (0.0, before[-1]))[0]
-    mean = counts.mean()
-    return float(np.max(np.abs(counts - mean)) / np.sqrt(mean * (1 - 1 / _N_TIME_BINS)))
+    part = np.arange(_N_TIME_BINS)
+    line = np.polyval(np.polyfit(part, counts, 1), part)
+    return float(np.max(np.abs(counts - line) / np.sqrt(np.maximum(line, 1.0))))
 
 
 def field_of_view(
@@ -143,16 +148,18 @@ def field_of_view(
     x, y = image.coord_to_pix(events.radec)
     column, row = np.rint(np.nan_to_num(x, nan=-9)), np.rint(np.nan_to_num(y, nan=-9))
     ny, nx = used.shape
-    near = separation_deg(
-        events.radec.ra.deg, events.radec.dec.deg, pointing.ra.deg, pointing.dec.deg
-    ) < 2 * setup.max_offset_deg
+    near = (
+        separation_deg(events.radec.ra.deg, events.radec.dec.deg, pointing.ra.deg, pointing.dec.deg)
+        < 2 * setup.max_offset_deg
+    )
     inside = near & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
     outside_source = np.zeros(len(inside), dtype=bool)
     outside_source[inside] = used[row[inside].astype(int), column[inside].astype(int)]
     energy = events.energy.to_value("TeV")[outside_source]
     time = run.time_mjd[outside_source]
     counts = np.histogram(energy, edges)[0].astype(float)
-    observed, expected = counts[safe].sum(), model_off[safe].sum()
+    clear = safe & (edges[:-1] >= _CLEAR_OF_THRESHOLD * edges[:-1][safe].min(initial=np.inf))
+    observed, expected = counts[clear].sum(), model_off[clear].sum()
     norm = observed / expected if expected > 0 else float("nan")
     error = np.sqrt(observed) / expected if expected > 0 else float("nan")
     gti = run.observation.gti
@@ -161,6 +168,4 @@ def field_of_view(
     above = (index >= 0) & (index < safe.size)
     above[above] = safe[index[above]]
     background = Background(counts, model_on, model_off, time, energy)
-    return FieldOfView(
-        background, float(norm), float(error), rate_change(time[above], intervals)
-    )
+    return FieldOfView(background, float(norm), float(error), rate_change(time[above], intervals))

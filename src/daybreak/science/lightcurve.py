@@ -10,7 +10,7 @@ import numpy as np
 from astropy import units as u
 from gammapy.modeling.models import SpectralModel
 
-from daybreak.science.norm import NormResult, solve
+from daybreak.science.norm import NormResult, merge_sparse, solve
 from daybreak.science.run import BoolArray, FloatArray, ReducedRun
 from daybreak.science.stack import alpha_of, problem, run_response
 from daybreak.science.variability import Variability, variability
@@ -62,9 +62,7 @@ class LightCurve:
 
 def run_intervals(runs: Sequence[ReducedRun]) -> list[Interval]:
     """One bin per run."""
-    return [
-        Interval(float(r.gti_mjd[0, 0]), float(r.gti_mjd[-1, 1]), str(r.obs_id)) for r in runs
-    ]
+    return [Interval(float(r.gti_mjd[0, 0]), float(r.gti_mjd[-1, 1]), str(r.obs_id)) for r in runs]
 
 
 def night_intervals(runs: Sequence[ReducedRun]) -> list[Interval]:
@@ -132,6 +130,7 @@ def light_curve(
     *,
     n_sigma_ul: float,
     bayesian_p0: float,
+    min_off: float = 0.0,
 ) -> LightCurve:
     """Integral fluxes in time bins for a fixed spectral shape.
 
@@ -154,6 +153,8 @@ def light_curve(
         Upper limits at Delta TS = ``n_sigma_ul`` squared.
     bayesian_p0
         False-alarm rate of a change point.
+    min_off
+        Energy bins are merged within a time bin until each has this many OFF counts.
     """
     edges = runs[0].energy_edges_tev
     predicted = {r.obs_id: run_response(r, method).predicted(model)[use] for r in runs}
@@ -173,7 +174,8 @@ def light_curve(
             livetime.append(total)
     n = len(kept)
     flat = problem(*(np.concatenate(x) for x in vars(bins).values()), n_groups=n)
-    solved = solve(flat, n_sigma_ul=n_sigma_ul)
+    merged = merge_sparse(flat, min_off)
+    solved = solve(merged, n_sigma_ul=n_sigma_ul)
     background = flat.sum(np.where(flat.n_off > 0, flat.alpha * flat.n_off, 0.0))
     n_on, n_off = flat.sum(flat.n_on), flat.sum(flat.n_off)
     low, high = float(edges[:-1][use][0]), float(edges[1:][use][-1])
@@ -189,7 +191,7 @@ def light_curve(
         reference_flux=reference,
         e_min_tev=low,
         e_max_tev=high,
-        variability=variability(flat, solved, kept, reference, bayesian_p0),
+        variability=variability(merged, solved, kept, reference, bayesian_p0),
     )
 
 

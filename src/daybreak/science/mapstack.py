@@ -12,7 +12,7 @@ from gammapy.estimators import ExcessMapEstimator
 from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 from numpy.typing import NDArray
 
-from daybreak.science.regions import Circle, separation_deg
+from daybreak.science.regions import Circle, allowed_pixels
 from daybreak.science.run import ReducedRun
 
 Image = NDArray[np.float64]
@@ -111,16 +111,6 @@ def _fov_dataset(runs: Sequence[ReducedRun], geom: WcsGeom) -> MapDataset:
 
 def _map(geom: WcsGeom, data: np.ndarray, dtype: type = float) -> WcsNDMap:
     return WcsNDMap(geom, np.asarray(data, dtype=dtype)[np.newaxis])
-
-
-def allowed_pixels(geom: WcsGeom, exclude: Sequence[Circle]) -> NDArray[np.bool_]:
-    """Pixels outside all excluded circles, shape (ny, nx)."""
-    coords = geom.get_coord(frame="icrs").skycoord
-    allowed = np.ones(coords.shape, dtype=bool)
-    for circle in exclude:
-        distance = separation_deg(coords.ra.deg, coords.dec.deg, circle.ra_deg, circle.dec_deg)
-        allowed &= ~(distance < circle.radius_deg)
-    return allowed
 
 
 def stack_maps(

@@ -75,6 +75,50 @@ class NormResult:
     stat_null: FloatArray
 
 
+def merge_sparse(p: NormProblem, min_off: float) -> NormProblem:
+    """Merge neighbouring bins of each problem until each holds `min_off` OFF counts.
+
+    The W statistic is biased where OFF counts are near zero, since it then takes the background
+    for zero. A rest below `min_off` joins the bin before it. alpha of a merged bin is the mean
+    weighted by OFF counts (plain mean without any).
+
+    Parameters
+    ----------
+    p
+        Bins in the order in which they may be merged (energy).
+    min_off
+        Fewest OFF counts; 0 leaves everything as it is.
+    """
+    if min_off <= 0 or not p.n_on.size:
+        return p
+    order = np.argsort(p.group, kind="stable")
+    label = np.zeros(len(order), dtype=np.intp)
+    current, total, group, first = -1, 0.0, -1, 0
+    for position, index in enumerate(order):
+        if p.group[index] != group:
+            group, total = int(p.group[index]), min_off
+            first = current + 1
+        if total >= min_off:
+            current, total = current + 1, 0.0
+        label[position] = current
+        total += p.n_off[index]
+        last = position + 1 == len(order) or p.group[order[position + 1]] != group
+        if last and total < min_off and current > first:
+            label[: position + 1][label[: position + 1] == current] = current - 1
+            current -= 1
+    size = current + 1
+
+    def add(values: FloatArray) -> FloatArray:
+        return np.bincount(label, weights=values[order], minlength=size)
+
+    n_off, plain = add(p.n_off), add(np.ones_like(p.n_off))
+    weighted = np.divide(add(p.alpha * p.n_off), n_off, out=np.zeros(size), where=n_off > 0)
+    alpha = np.where(n_off > 0, weighted, add(p.alpha) / plain)
+    groups = np.zeros(size, dtype=np.intp)
+    groups[label] = p.group[order]
+    return NormProblem(add(p.n_on), n_off, alpha, add(p.signal), groups, p.n_groups)
+
+
 def profiled_background(
     n_on: FloatArray, n_off: FloatArray, alpha: FloatArray, signal: FloatArray
 ) -> FloatArray:
@@ -98,9 +142,7 @@ def _xlogy_ratio(n: FloatArray, mu: FloatArray) -> FloatArray:
     return out
 
 
-def wstat(
-    n_on: FloatArray, n_off: FloatArray, alpha: FloatArray, signal: FloatArray
-) -> FloatArray:
+def wstat(n_on: FloatArray, n_off: FloatArray, alpha: FloatArray, signal: FloatArray) -> FloatArray:
     """W statistic per bin: twice the deviance of ON and OFF, the background profiled out."""
     background = profiled_background(n_on, n_off, alpha, signal)
     on = _xlogy_ratio(n_on, signal + background)

@@ -48,7 +48,8 @@ def run_flags(info: Mapping[str, Any], config: QualityConfig) -> list[str]:
         flags.append("EVENTS_BAD")
     if info["events"] == 0:
         flags.append("NO_EVENTS")
-    flags += [f"IRF_REPAIRED_{kind.upper()}" for kind in info["repaired"]]
+    if info["repaired"]:
+        flags.append("IRF_REPAIRED")
     if not info["has_background_irf"]:
         flags.append("NO_BACKGROUND_IRF")
     if not np.isfinite(info["threshold_tev"]):

@@ -254,7 +254,7 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         backgrounds["fov"] = fov.background
     maps = {}
     if setup.maps is not None and fov is not None and safe.any():
-        maps = run_maps(run, setup, info["threshold_tev"], fov.norm)
+        maps = run_maps(run, setup, info["threshold_tev"])
     info["in_maps"] = bool(maps)
     return ReducedRun(
         info=info,

@@ -11,9 +11,11 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from gammapy.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 from gammapy.maps import WcsGeom, WcsNDMap
+from numpy.typing import NDArray
 from regions import CircleSkyRegion, PointSkyRegion
 
 _MASK_PIXEL_DEG = 0.02
+BoolImage = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,19 @@ def separation_deg(
 ) -> np.ndarray:
     """Great-circle distance (haversine), in degrees; the arguments broadcast."""
     ra, dec, ra0, dec0 = (np.radians(x) for x in (ra_deg, dec_deg, ra0_deg, dec0_deg))
-    h = (
-        np.sin((dec - dec0) / 2) ** 2
-        + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
-    )
+    h = np.sin((dec - dec0) / 2) ** 2 + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
     distance: np.ndarray = np.degrees(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))
     return distance
+
+
+def allowed_pixels(geom: WcsGeom, exclude: Sequence[Circle]) -> BoolImage:
+    """Pixels outside all excluded circles, shape (ny, nx)."""
+    coords = geom.get_coord(frame="icrs").skycoord
+    allowed = np.ones(coords.shape, dtype=bool)
+    for circle in exclude:
+        distance = separation_deg(coords.ra.deg, coords.dec.deg, circle.ra_deg, circle.dec_deg)
+        allowed &= ~(distance < circle.radius_deg)
+    return allowed
 
 
 def exclusion_mask(
@@ -66,13 +75,7 @@ def exclusion_mask(
     if not circles:
         return None
     geom = WcsGeom.create(skydir=center, width=width, binsz=_MASK_PIXEL_DEG, proj="TAN")
-    coords = geom.get_coord(frame="icrs")
-    ra, dec = coords.skycoord.ra.deg, coords.skycoord.dec.deg
-    allowed = np.ones(geom.data_shape, dtype=bool)
-    for circle in circles:
-        distance = separation_deg(ra, dec, circle.ra_deg, circle.dec_deg)
-        allowed &= ~(distance < circle.radius_deg)
-    return WcsNDMap(geom, allowed)
+    return WcsNDMap(geom, allowed_pixels(geom, circles))
 
 
 def on_region(target: SkyCoord, radius: u.Quantity | None) -> CircleSkyRegion | PointSkyRegion:

@@ -10,7 +10,7 @@ from gammapy.maps import MapAxis, WcsGeom
 from numpy.typing import NDArray
 
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import exclusion_mask
+from daybreak.science.regions import allowed_pixels, exclusion_mask
 from daybreak.science.run import ReductionSetup
 
 _N_ENERGY = 8
@@ -29,7 +29,7 @@ def map_geom(setup: ReductionSetup) -> WcsGeom:
 
 
 def run_maps(
-    run: LoadedRun, setup: ReductionSetup, threshold_tev: float, norm: float
+    run: LoadedRun, setup: ReductionSetup, threshold_tev: float
 ) -> dict[str, NDArray[np.float32]]:
     """Images of a run above its energy threshold.
 
@@ -39,13 +39,12 @@ def run_maps(
         The run (with a background IRF) and how it is reduced.
     threshold_tev
         Lowest energy.
-    norm
-        FoV normalisation of the background model.
 
     Returns
     -------
     dict of numpy.ndarray
-        ``counts``, ``fov_background`` (scaled model), ``valid``, ``ring_acceptance``,
+        ``counts``, ``fov_background`` (the model scaled to the counts outside the excluded
+        circles, as Gammapy's FoVBackgroundMaker does with its method "scale"), ``valid``, ``ring_acceptance``,
         ``ring_off``, ``ring_acceptance_off``; each of shape (ny, nx).
     """
     assert setup.maps is not None
@@ -61,9 +60,7 @@ def run_maps(
     dataset = maker.run(empty, run.observation)
     safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
     image = safe.run(dataset, run.observation).to_image(name=f"image-{run.obs_id}")
-    allowed = exclusion_mask(
-        setup.on.center, geom.width[0].max() + 0.1 * u.deg, setup.exclude
-    )
+    allowed = exclusion_mask(setup.on.center, geom.width[0].max() + 0.1 * u.deg, setup.exclude)
     ring = RingBackgroundMaker(
         r_in=setup.maps["ring_inner_deg"] * u.deg,
         width=setup.maps["ring_width_deg"] * u.deg,
@@ -73,7 +70,10 @@ def run_maps(
     )
     on_off = ring.run(image)
     valid = image.mask_safe.data[0]
-    background = image.background.data[0] * norm
+    model, counts = image.background.data[0], image.counts.data[0]
+    off = valid if allowed is None else valid & allowed_pixels(geom.to_image(), setup.exclude)
+    expected = float(model[off].sum())
+    background = model * (float(counts[off].sum()) / expected if expected > 0 else 0.0)
 
     def plane(data: np.ndarray) -> NDArray[np.float32]:
         return np.where(valid, np.nan_to_num(data), 0.0).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from gammapy.modeling.models import (
     SpectralModel,
 )
 
-from daybreak.science.norm import NormResult, solve
+from daybreak.science.norm import NormProblem, NormResult, merge_sparse, solve
 from daybreak.science.run import FloatArray
 from daybreak.science.stack import Response, problem
 
@@ -71,12 +71,17 @@ class SpectrumFits:
     fits: tuple[ModelFit, ...]
     chosen: str
     choice: str
-    notes: tuple[str, ...] = field(default=())
+    assumed: SpectralModel | None = None
 
     @property
     def best(self) -> ModelFit:
         """The chosen fit."""
         return next(f for f in self.fits if f.name == self.chosen)
+
+    @property
+    def shape(self) -> SpectralModel:
+        """The spectral shape for flux points and light curves: its flux is positive."""
+        return self.best.model if self.assumed is None else self.assumed
 
 
 def make_model(
@@ -184,24 +189,51 @@ def choose(fits: Sequence[ModelFit], choice_sigma: float) -> tuple[str, str]:
 
 def assumed_fit(response: Response, reference: u.Quantity, index: float, note: str) -> SpectrumFits:
     """A power law of assumed index, its norm from the direct solver: for limits."""
-    model = PowerLawSpectralModel(amplitude=1e-12 * DNDE_UNIT, index=index, reference=reference)
-    solved = solve(whole_problem(response, model))
-    norm, error = float(solved.norm[0]), float(solved.norm_err[0])
-    usable = np.isfinite(norm) and norm > 0
-    model.amplitude.quantity = (norm if usable else 1.0) * 1e-12 * DNDE_UNIT
-    model.amplitude.error = error * 1e-12 if np.isfinite(error) else 0.0
+    shape = PowerLawSpectralModel(amplitude=1e-12 * DNDE_UNIT, index=index, reference=reference)
+    solved = solve(whole_problem(response, shape))
+    model = shape.copy()
+    model.amplitude.quantity = float(np.nan_to_num(solved.norm[0])) * 1e-12 * DNDE_UNIT
+    model.amplitude.error = float(np.nan_to_num(solved.norm_err[0])) * 1e-12
     model.index.frozen = True
     dof = max(int(response.mask.sum()) - 1, 0)
     fit = ModelFit("pl", model, float(solved.stat[0]), dof, True, "")
-    return SpectrumFits((fit,), "pl", note)
+    return SpectrumFits((fit,), "pl", note, shape)
 
 
-def whole_problem(response: Response, model: SpectralModel) -> Any:
+def whole_problem(response: Response, model: SpectralModel, min_off: float = 0.0) -> NormProblem:
     """All bins in use as one problem for the norm of `model`."""
     use = response.mask
     zero = np.zeros(int(use.sum()), dtype=np.intp)
     signal = response.predicted(model)[use]
-    return problem(response.n_on[use], response.n_off[use], response.alpha[use], signal, zero, 1)
+    flat = problem(response.n_on[use], response.n_off[use], response.alpha[use], signal, zero, 1)
+    return merge_sparse(flat, min_off)
+
+
+def total_flux(
+    response: Response, model: SpectralModel, *, n_sigma_ul: float, min_off: float
+) -> dict[str, float]:
+    """Integral flux of all data above the threshold for a given shape, with its upper limit.
+
+    Returns
+    -------
+    dict
+        ``e_min_tev``, ``e_max_tev``, ``flux``, ``flux_err``, ``flux_errn``, ``flux_errp``,
+        ``flux_ul`` (1/(cm2 s)), ``ts``, ``n_sigma_ul``.
+    """
+    solved = solve(whole_problem(response, model, min_off), n_sigma_ul=n_sigma_ul)
+    edges, used = response.energy_edges_tev, np.flatnonzero(response.mask)
+    low, high = float(edges[used[0]]), float(edges[used[-1] + 1])
+    unit = float(model.integral(low * u.TeV, high * u.TeV).to_value("cm-2 s-1"))
+    out = {
+        "flux" + name.removeprefix("norm"): float(getattr(solved, name)[0]) * unit
+        for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul")
+    }
+    return out | {
+        "e_min_tev": low,
+        "e_max_tev": high,
+        "ts": float(solved.ts[0]),
+        "n_sigma_ul": n_sigma_ul,
+    }
 
 
 @dataclass(frozen=True)
@@ -219,9 +251,24 @@ class FluxPoints:
     solved: NormResult
 
 
-def point_edges(response: Response, points_per_decade: int) -> FloatArray:
-    """Edges of flux points: whole reconstructed bins from the threshold to the last counts."""
+def point_edges(
+    response: Response, points_per_decade: int, wanted_tev: Sequence[float] = ()
+) -> FloatArray:
+    """Edges of flux points: whole reconstructed bins from the threshold to the last counts.
+
+    Parameters
+    ----------
+    response
+        Stacked counts.
+    points_per_decade
+        About how many points.
+    wanted_tev
+        Edges asked for, snapped to the nearest edges of the axis instead.
+    """
     edges = response.energy_edges_tev
+    if len(wanted_tev):
+        distance = np.abs(np.log(edges[:, None] / np.asarray(wanted_tev)[None, :]))
+        return np.asarray(edges[np.unique(np.argmin(distance, axis=0))])
     used = np.flatnonzero(response.mask)
     filled = used[(response.n_on[used] + response.n_off[used]) > 0]
     if not used.size or not filled.size:
@@ -234,7 +281,12 @@ def point_edges(response: Response, points_per_decade: int) -> FloatArray:
 
 
 def flux_points(
-    response: Response, model: SpectralModel, edges_tev: FloatArray, *, n_sigma_ul: float
+    response: Response,
+    model: SpectralModel,
+    edges_tev: FloatArray,
+    *,
+    n_sigma_ul: float,
+    min_off: float = 0.0,
 ) -> FluxPoints:
     """Flux points of a fixed spectral shape by the direct solver.
 
@@ -248,6 +300,8 @@ def flux_points(
         Edges of the points; must be edges of the reconstructed axis.
     n_sigma_ul
         Upper limits at Delta TS = ``n_sigma_ul`` squared.
+    min_off
+        Reconstructed bins are merged within a point until each has this many OFF counts.
     """
     axis = response.energy_edges_tev
     centres = np.sqrt(axis[:-1] * axis[1:])
@@ -260,17 +314,15 @@ def flux_points(
     def total(values: FloatArray) -> FloatArray:
         return np.bincount(index, weights=values[use], minlength=n_points)
 
-    solved = solve(
-        problem(
-            response.n_on[use],
-            response.n_off[use],
-            response.alpha[use],
-            signal[use],
-            index,
-            n_points,
-        ),
-        n_sigma_ul=n_sigma_ul,
+    flat = problem(
+        response.n_on[use],
+        response.n_off[use],
+        response.alpha[use],
+        signal[use],
+        index,
+        n_points,
     )
+    solved = solve(merge_sparse(flat, min_off), n_sigma_ul=n_sigma_ul)
     e_ref = np.sqrt(edges_tev[:-1] * edges_tev[1:])
     background, n_off = total(response.alpha * response.n_off), total(response.n_off)
     return FluxPoints(

@@ -14,6 +14,7 @@ from gammapy.maps import MapAxis, RegionGeom, RegionNDMap
 from gammapy.modeling.models import SpectralModel
 
 from daybreak.science.norm import NormProblem
+from daybreak.science.regions import on_region
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun
 
 
@@ -29,9 +30,11 @@ def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
     """
     background = run.backgrounds[method]
     on = next(c for kind, c in run.regions if kind == "on")
+    radius = on.radius_deg * u.deg if np.isfinite(on.radius_deg) else None
+    region = on_region(on.center, radius)
     reco = MapAxis.from_energy_edges(run.energy_edges_tev * u.TeV)
     true = MapAxis.from_energy_edges(run.true_edges_tev * u.TeV, name="energy_true")
-    geom = RegionGeom.create(on.region, axes=[reco])
+    geom = RegionGeom.create(region, axes=[reco])
     shape = geom.data_shape
 
     def fill(values: np.ndarray, dtype: type = float) -> RegionNDMap:
@@ -39,13 +42,13 @@ def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
 
     # stacking in Gammapy 2.1 takes the numbers as m2 s whatever the unit says
     exposure_m2_s = run.exposure_cm2_s * 1e-4
-    exposure_geom = RegionGeom.create(on.region, axes=[true])
+    exposure_geom = RegionGeom.create(region, axes=[true])
     exposure = RegionNDMap.from_geom(
         exposure_geom, data=exposure_m2_s.reshape(exposure_geom.data_shape), unit="m2 s"
     )
     exposure.meta["livetime"] = run.livetime_s * u.s
-    kernel_geom = RegionGeom.create(on.region, axes=[reco, true])
-    weight_geom = RegionGeom.create(on.region, axes=[reco.squash(), true])
+    kernel_geom = RegionGeom.create(region, axes=[reco, true])
+    weight_geom = RegionGeom.create(region, axes=[reco.squash(), true])
     edisp = EDispKernelMap(
         RegionNDMap.from_geom(kernel_geom, data=run.edisp.reshape(kernel_geom.data_shape)),
         RegionNDMap.from_geom(
@@ -54,9 +57,7 @@ def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
     )
     start = np.atleast_1d(run.gti_mjd[:, 0])
     reference = _time(start[0])
-    gti = GTI.create(
-        (start - start[0]) * u.day, (run.gti_mjd[:, 1] - start[0]) * u.day, reference
-    )
+    gti = GTI.create((start - start[0]) * u.day, (run.gti_mjd[:, 1] - start[0]) * u.day, reference)
     return SpectrumDatasetOnOff(
         counts=fill(run.counts_on),
         counts_off=fill(background.counts_off),

@@ -223,8 +223,8 @@ def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.nda
     )
 
 
-def models_table(fits: SpectrumFits) -> Table:
-    """Parameters of all fitted models; covariance and the choice in the header."""
+def models_table(fits: SpectrumFits, total: Mapping[str, float]) -> Table:
+    """Parameters of all fitted models; covariance, choice and total flux in the header."""
     rows = []
     header: dict[str, Any] = {}
     for fit in fits.fits:
@@ -254,7 +254,9 @@ def models_table(fits: SpectrumFits) -> Table:
             "covariance": np.nan_to_num(np.asarray(fit.model.covariance.data)).tolist(),
         }
     table = Table(rows=rows)
-    table.meta.update(fits=header, choice=fits.choice)
+    table.meta.update(
+        fits=header, choice=fits.choice, total=dict(total), assumed=fits.assumed is not None
+    )
     return table
 
 
