@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class Catalogue:
     runs
         One entry per observation, by id.
     unindexed
-        FITS files beside the indexed ones that no index row names.
+        FITS files beside the indexed ones that no run of the observation index has.
     """
 
     root: Path
@@ -129,6 +129,11 @@ def _number(row: Any, names: set[str], column: str) -> float:
         return float(row[column])
     except (TypeError, ValueError):
         return float("nan")
+
+
+def _latitude(row: Any, names: set[str], column: str) -> float:
+    value = _number(row, names, column)
+    return value if abs(value) <= 90 else float("nan")
 
 
 def _text(row: Any, names: set[str], column: str) -> str:
@@ -176,6 +181,16 @@ def header_times(entry: RunEntry) -> tuple[Time | None, Time | None]:
     return times[0], times[1]
 
 
+def _obs_id(row: Any, root: Path) -> int:
+    try:
+        return int(row["OBS_ID"])
+    except (TypeError, ValueError, np.ma.MaskError):
+        raise StoreError(
+            f"an index of {root} has the OBS_ID {str(row['OBS_ID'])!r}, which is no whole number",
+            "Make the index anew with `daybreak store index`.",
+        ) from None
+
+
 def _hdu_entries(root: Path, table: Table) -> dict[int, dict[str, HduEntry]]:
     names = set(table.colnames)
     for column in ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_NAME", "HDU_NAME"):
@@ -194,15 +209,18 @@ def _hdu_entries(root: Path, table: Table) -> dict[int, dict[str, HduEntry]]:
         entry = HduEntry(
             kind, _text(row, names, "HDU_CLASS").lower(), path, _text(row, names, "HDU_NAME")
         )
-        out.setdefault(int(row["OBS_ID"]), {})[kind] = entry
+        out.setdefault(_obs_id(row, root), {})[kind] = entry
     return out
 
 
-def _unindexed(hdus: Mapping[int, Mapping[str, HduEntry]]) -> tuple[Path, ...]:
-    known = {entry.path for run in hdus.values() for entry in run.values()}
+def _unindexed(
+    hdus: Mapping[int, Mapping[str, HduEntry]], observed: Collection[int]
+) -> tuple[Path, ...]:
+    listed = {entry.path for run in hdus.values() for entry in run.values()}
+    known = {entry.path for i, run in hdus.items() if i in observed for entry in run.values()}
     found = {
         path
-        for folder in {path.parent for path in known}
+        for folder in {path.parent for path in listed}
         if folder.is_dir()
         for path in folder.iterdir()
         if path.name.endswith((".fits", ".fits.gz")) and "index" not in path.name
@@ -243,11 +261,11 @@ def read_catalogue(store: Path) -> Catalogue:
             )
     seen: dict[int, RunEntry] = {}
     for row in observations:
-        obs_id = int(row["OBS_ID"])
+        obs_id = _obs_id(row, store)
         seen[obs_id] = RunEntry(
             obs_id=obs_id,
             ra_pnt_deg=_number(row, names, "RA_PNT"),
-            dec_pnt_deg=_number(row, names, "DEC_PNT"),
+            dec_pnt_deg=_latitude(row, names, "DEC_PNT"),
             zenith_deg=_number(row, names, "ZEN_PNT"),
             ontime_s=_number(row, names, "ONTIME"),
             livetime_s=_number(row, names, "LIVETIME"),
@@ -258,15 +276,15 @@ def read_catalogue(store: Path) -> Catalogue:
             tag=_text(row, names, "TARGET_TAG"),
             target_offset_deg=_number(row, names, "TARGET_OFFSET"),
             ra_obj_deg=_number(row, names, "RA_OBJ"),
-            dec_obj_deg=_number(row, names, "DEC_OBJ"),
+            dec_obj_deg=_latitude(row, names, "DEC_OBJ"),
             hdus=hdus.get(obs_id, {}),
         )
     runs = tuple(seen[key] for key in sorted(seen))
-    return Catalogue(store, runs, _unindexed(hdus))
+    return Catalogue(store, runs, _unindexed(hdus, seen))
 
 
 def is_point_like(entry: RunEntry) -> bool:
-    """Do the run's IRFs come with a directional cut (RAD_MAX)?"""
+    """Whether the run's IRFs come with a directional cut (RAD_MAX)."""
     if "rad_max" in entry.hdus:
         return True
     aeff = entry.hdus.get("aeff")

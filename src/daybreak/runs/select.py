@@ -175,9 +175,7 @@ def select_runs(
     """
     asked = set(config.runs)
     known = {run.obs_id for run in catalogue.runs}
-    left = [
-        LeftOut(i, "", "selection", "not in the store's index") for i in sorted(asked - known)
-    ]
+    left = [LeftOut(i, "", "selection", "not in the store's index") for i in sorted(asked - known)]
     near = _near(catalogue.runs, target, config)
     judge = _Judge(config, longitude_deg)
     chosen: list[RunEntry] = []

@@ -97,9 +97,7 @@ def find_known(name: str) -> KnownSource | None:
     """Source of the built-in table by name or alias, however it is spelt; None if unknown."""
     for form in (normalise, _loose):
         wanted = form(name)
-        hits = [
-            s for s in known_sources() if wanted and wanted in map(form, (s.name, *s.aliases))
-        ]
+        hits = [s for s in known_sources() if wanted and wanted in map(form, (s.name, *s.aliases))]
         if len(hits) == 1 or (hits and form is normalise):
             return hits[0]
     return None
@@ -116,20 +114,24 @@ def parse_coordinates(text: str) -> SkyCoord | None:
     TargetError
         If it looks like coordinates but is outside the sphere.
     """
-    text = text.strip()
+    text = text.strip().replace("−", "-")
     frame = "icrs"
     galactic = re.match(r"(?i)^(galactic|gal|l,?\s*b)[\s:=]+", text)
     if galactic:
         frame, text = "galactic", text[galactic.end() :]
     text = text.replace(",", " ").replace(";", " ").strip()
-    numbers = re.fullmatch(r"([+-]?\d+(?:\.\d*)?)\s*(?:deg|d|°)?\s+([+-]?\d+(?:\.\d*)?)\s*(?:deg|d|°)?", text)
+    numbers = re.fullmatch(
+        r"([+-]?\d+(?:\.\d*)?)\s*(?:deg|d|°)?\s+([+-]?\d+(?:\.\d*)?)\s*(?:deg|d|°)?", text
+    )
     try:
         if numbers:
             lon, lat = float(numbers[1]), float(numbers[2])
             if not (-360 <= lon <= 360 and -90 <= lat <= 90):
                 raise ValueError("outside the sphere")
             return SkyCoord(lon, lat, unit="deg", frame=frame).icrs
-        if re.match(r"^\d{1,3}([:h\s]\s*\d{1,2}){1,2}", text) and re.search(r"[:hms]|\d\s+\d", text):
+        if re.match(r"^\d{1,3}([:h\s]\s*\d{1,2}){1,2}", text) and re.search(
+            r"[:hms]|\d\s+\d", text
+        ):
             unit = (u.hourangle, u.deg) if frame == "icrs" else (u.deg, u.deg)
             return SkyCoord(text, unit=unit, frame=frame).icrs
     except ValueError as error:
@@ -151,9 +153,14 @@ def _refine(start: np.ndarray, ra: np.ndarray, dec: np.ndarray, offset: np.ndarr
     step_deg = 1e-5
     here = start.copy()
     for _ in range(40):
-        misfit = _distance_deg(*here, ra, dec) - offset
+        misfit = _distance_deg(here[0], here[1], ra, dec) - offset
         columns = [
-            (_distance_deg(*(here + step_deg * e), ra, dec) - offset - misfit) / step_deg
+            (
+                _distance_deg(here[0] + step_deg * e[0], here[1] + step_deg * e[1], ra, dec)
+                - offset
+                - misfit
+            )
+            / step_deg
             for e in np.eye(2)
         ]
         move = np.linalg.lstsq(np.column_stack(columns), -misfit, rcond=None)[0]
@@ -171,7 +178,9 @@ def _triangulate(runs: Sequence[RunEntry]) -> list[SkyCoord]:
     ra = np.array([r.ra_pnt_deg for r in runs])
     dec = np.array([r.dec_pnt_deg for r in runs])
     offset = np.array([r.target_offset_deg for r in runs])
-    if len(np.unique(np.round([ra, dec], 4), axis=1).T) < 2 or not np.all(np.isfinite(offset)):
+    if not np.all(np.isfinite([ra, dec, offset])):
+        return []
+    if len(np.unique(np.round([ra, dec], 4), axis=1).T) < 2:
         return []
     ra = ra[0] + (ra - ra[0] + 180) % 360 - 180
     centre = np.array([ra.mean(), dec.mean()])
@@ -183,7 +192,7 @@ def _triangulate(runs: Sequence[RunEntry]) -> list[SkyCoord]:
         here = _refine(centre + away, ra, dec, offset)
         if not np.all(np.isfinite(here)) or abs(here[1]) > 90:
             continue
-        if np.abs(_distance_deg(*here, ra, dec) - offset).max() > 1e-3:
+        if np.abs(_distance_deg(here[0], here[1], ra, dec) - offset).max() > 1e-3:
             continue
         point = SkyCoord(here[0], here[1], unit="deg")
         if all(point.separation(p).deg > _SAME_PLACE_DEG for p in found):
@@ -232,13 +241,15 @@ def _from_tag(catalogue: Catalogue, text: str) -> Target | None:
 
 
 def _sesame(name: str) -> SkyCoord | None:
+    from http.client import HTTPException
+
     from astropy.coordinates.name_resolve import NameResolveError, sesame_database
     from astropy.utils.data import conf
 
     try:
         with sesame_database.set("all"), conf.set_temp("remote_timeout", _SESAME_TIMEOUT_S):
             return SkyCoord.from_name(name)
-    except (NameResolveError, OSError, ValueError):
+    except (NameResolveError, OSError, ValueError, HTTPException):
         return None
 
 
@@ -272,7 +283,12 @@ def resolve_target(text: str, catalogue: Catalogue | None = None, *, online: boo
         raise TargetError(
             f"{text[:40]!r} is not a target", "Give a name, coordinates or a TARGET_TAG."
         )
-    position = parse_coordinates(text)
+    try:
+        position = parse_coordinates(text)
+    except TargetError:
+        if find_known(text) is None:  # such as 1H 0658+595
+            raise
+        position = None
     if position is not None:
         ra, dec = float(position.ra.deg), float(position.dec.deg)
         name = f"RA {ra:.4f}°, Dec {dec:+.4f}°"
