@@ -77,6 +77,18 @@ class SpectralTables:
             "spectrum_models",
             {name: [row[i] for row in rows] for i, name in enumerate(names)},
             fits=fits_meta,
+            assumed=v.strength < 0.5,
+            total={
+                "e_min_tev": 0.66,
+                "e_max_tev": 40.0,
+                "flux": 5.1e-11 * v.strength,
+                "flux_err": 2.6e-12,
+                "flux_errn": 2.5e-12,
+                "flux_errp": 2.7e-12,
+                "flux_ul": 5.1e-11 * v.strength + 5.3e-12,
+                "ts": 1400.0 * v.strength,
+                "n_sigma_ul": 2.0,
+            },
             choice="power law: no curved model is better by 3 sigma (log-parabola 1.6 sigma)",
         )
         energy = np.geomspace(0.66, 20, 50)

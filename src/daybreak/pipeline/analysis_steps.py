@@ -329,6 +329,24 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
         _write_table(table, outputs[name], "lightcurve", params)
 
 
+_WIDE = 1.2
+
+
+def _map_notes(files: Sequence[Path]) -> list[str]:
+    """Say where the background does not describe the field to its statistical precision."""
+    path = next((p for p in files if p.name == "map_significance.ecsv"), None)
+    if path is None:
+        return []
+    meta = Table.read(path, format="ascii.ecsv").meta
+    return [
+        f"The OFF pixels of the {method} map scatter by {meta[method]['off_width']:.2f} sigma: "
+        "the background model does not describe this field to its statistical precision, and "
+        "significances by this method are too large by about that factor."
+        for method in ("ring", "fov")
+        if method in meta and meta[method]["off_width"] > _WIDE
+    ]
+
+
 def context(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     """What all tables have in common, and what could not be made."""
     summary = _summary(inputs)
@@ -343,6 +361,7 @@ def context(inputs: Inputs, outputs: Outputs, params: Params) -> None:
         for name, outcome in params["upstream"].items()
         if outcome["state"] == "SKIPPED"
     ]
+    notes += _map_notes(inputs.get("made", ()))
     block = {
         **params["facts"],
         "background": {

@@ -19,6 +19,12 @@ FLUX_UNIT = "cm⁻² s⁻¹"
 _INDEX_NAMES = {"index": "index Γ", "alpha": "index α", "beta": "curvature β", "lambda_": "λ"}
 
 
+_TOTAL_KEYS = (
+    "e_min_tev", "e_max_tev", "flux", "flux_err", "flux_errn", "flux_errp", "flux_ul", "ts",
+    "n_sigma_ul",
+)  # fmt: skip
+
+
 def total_counts(tables: ResultTables) -> dict[str, float]:
     """Counts of all runs together, from the theta² header or else the cumulative table."""
     theta2, cumulative = tables.table("theta2"), tables.filled("cumulative")
@@ -42,34 +48,21 @@ def flux_above(tables: ResultTables) -> dict[str, float] | None:
     return integral_flux(entry, low)
 
 
-def flux_limit(tables: ResultTables) -> dict[str, Any] | None:
-    """Upper limit on the flux of the whole data set.
+def total_flux(tables: ResultTables) -> dict[str, float] | None:
+    """Flux of all data above the threshold, from the norm of the chosen shape alone."""
+    models = tables.filled("spectrum_models")
+    total = models.meta.get("total") if models is not None else None
+    if not isinstance(total, dict):
+        return None
+    return {key: number(total.get(key)) for key in _TOTAL_KEYS}
 
-    That of the night where there is only one; else the weighted mean of the runs (not below 0)
-    plus `n_sigma_ul` times its error.
-    """
-    night = tables.filled("lightcurve_night")
-    if night is not None and len(night) == 1 and np.isfinite(column(night, "flux_ul")[0]):
-        limit, source, table = column(night, "flux_ul")[0], "the night's bin", night
-    else:
-        found = tables.filled("lightcurve_run")
-        if found is None:
-            found = night
-        if found is None:
-            return None
-        table = found
-        mean, error = number(table.meta.get("constant")), number(table.meta.get("constant_error"))
-        limit = max(mean, 0.0) + number(table.meta.get("n_sigma_ul")) * error
-        source = "weighted mean of the bins, Gaussian"
-        if not np.isfinite(limit):
-            return None
-    return {
-        "e_min_tev": number(table.meta.get("e_min_tev")),
-        "e_max_tev": number(table.meta.get("e_max_tev")),
-        "flux_ul": float(limit),
-        "n_sigma_ul": number(table.meta.get("n_sigma_ul")),
-        "source": source,
-    }
+
+def flux_limit(tables: ResultTables) -> dict[str, float] | None:
+    """Upper limit on the flux of the whole data set, None if there is none."""
+    total = total_flux(tables)
+    if total is None or not np.isfinite(total["flux_ul"]):
+        return None
+    return {key: total[key] for key in ("e_min_tev", "e_max_tev", "flux_ul", "n_sigma_ul")}
 
 
 def verdict(tables: ResultTables) -> tuple[str, str]:
@@ -109,7 +102,8 @@ def _limit_line(tables: ResultTables) -> str:
     return (
         f"Flux between {plain(low)} and {plain(high)} TeV below "
         f"{scaled_with_error(limit['flux_ul'], 0)} {FLUX_UNIT} ({significant(crab, 2)} Crab), "
-        f"upper limit at ΔTS = {plain(limit['n_sigma_ul'] ** 2)} ({limit['source']})."
+        f"upper limit at ΔTS = {plain(limit['n_sigma_ul'] ** 2)} for an assumed "
+        f"spectral index."
     )
 
 

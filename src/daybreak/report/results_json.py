@@ -17,7 +17,7 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.products.atomic import write_text
-from daybreak.report.headline import flux_above, flux_limit, total_counts
+from daybreak.report.headline import flux_above, flux_limit, total_counts, total_flux
 from daybreak.report.spectral import CRAB_SOURCE, fitted_models
 from daybreak.report.tables import ResultTables, flags, number, texts
 
@@ -188,7 +188,9 @@ def _spectrum(tables: ResultTables) -> dict[str, Any] | None:
         "chosen": next((entry["model"] for entry in entries if entry["chosen"]), None),
         "choice": str(models.meta.get("choice") or "") if models is not None else None,
         "models": [_model(entry) for entry in entries],
+        "assumed": bool(models.meta.get("assumed")) if models is not None else False,
         "integral_flux": flux_above(tables),
+        "total_flux": total_flux(tables),
         "flux_points": {
             "model": meta.get("model"),
             "n_sigma_ul": meta.get("n_sigma_ul"),
