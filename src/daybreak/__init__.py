@@ -23,7 +23,7 @@ _PUBLIC = {
     "demo": "daybreak.api.demo",
 }
 
-__all__ = ["__version__", *_PUBLIC]
+__all__ = ["__version__", "analyse", "demo", "figures", "resolve_config"]  # noqa: F822
 
 
 def __getattr__(name: str) -> Any:

@@ -26,10 +26,6 @@ from daybreak.runs.targets import resolve_target
 if TYPE_CHECKING:
     from astropy.table import Table
 
-    from daybreak.runs.catalogue import RunEntry
-
-_SPARE_BYTES = 20_000_000
-
 
 @dataclass(frozen=True)
 class AnalysisResult:
@@ -262,11 +258,3 @@ def partial_error(result: AnalysisResult) -> PartialResultError:
         "the analysis is done, but without:\n" + "\n".join(lines),
         f"The report {result.report} lists them with their reasons.",
     )
-
-
-__all__ = ["AnalysisResult", "PreparedAnalysis", "analyse", "prepare", "run_prepared"]
-
-
-def free_runs(entries: Iterable[RunEntry]) -> list[int]:
-    """Observation ids of run entries."""
-    return [entry.obs_id for entry in entries]

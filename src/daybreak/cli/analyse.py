@@ -43,7 +43,9 @@ def analyse(
         list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, e.g. maps.pixel='0.05 deg'.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Local workers; 0: one per core.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan, run nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan, run nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Analyse the data of a target: signal, maps, spectrum, light curve, one report."""
@@ -78,7 +80,11 @@ def _store(store: Path | None) -> Path:
 
 
 def _options(
-    night: str | None, start: str | None, stop: str | None, on_radius: str | None, workers: int | None
+    night: str | None,
+    start: str | None,
+    stop: str | None,
+    on_radius: str | None,
+    workers: int | None,
 ) -> dict[str, Any]:
     selection = {"night": night, "start": start, "stop": stop}
     out: dict[str, Any] = {

@@ -1,1 +1,1 @@
-"""Requests, plans, steps and the engine that runs them. Knows nothing of where requests come from."""
+"""Requests, plans, steps and the engine; knows nothing of where requests come from."""

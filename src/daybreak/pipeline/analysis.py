@@ -241,7 +241,7 @@ def _science_steps(
             "flux_points": t["flux_points"],
             "model": model,
         }
-        inputs = {"runs": runs, "summary": summary}
+        inputs: dict[str, Path | tuple[Path, ...]] = {"runs": runs, "summary": summary}
         steps.append(
             Step(
                 name="spectrum",

@@ -28,7 +28,6 @@ from daybreak.science.lightcurve import (
 from daybreak.science.mapstack import stack_maps
 from daybreak.science.observation import HduLocation, load_run
 from daybreak.science.reduce import reduce_run
-from daybreak.science.regions import Circle
 from daybreak.science.run import ReducedRun, ReductionSetup
 from daybreak.science.run_io import read_run, write_run
 from daybreak.science.skymaps import map_geom
@@ -159,7 +158,7 @@ def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     _write_table(tables.left_out_table(left_out), outputs["left_out"], step, params)
     _write_table(theta2, outputs["theta2"], step, params)
     _write_table(tables.cumulative_table(used, method), outputs["cumulative"], step, params)
-    _write_table(tables.regions_table(runs), outputs["regions"], step, params)
+    _write_table(tables.regions_table(runs, method), outputs["regions"], step, params)
     _write_table(tables.circles_table(setup.exclude), outputs["exclusion"], step, params)
     summary = {
         "method": method,
@@ -385,6 +384,3 @@ def context(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     }
     text = json.dumps(block, indent=1, sort_keys=True, default=str, allow_nan=True)
     outputs["context"].write_text(text, encoding="utf-8")
-
-
-__all__ = ["Circle", "context", "counts", "lightcurve", "maps", "reduce", "spectrum"]

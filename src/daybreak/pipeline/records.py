@@ -1,4 +1,4 @@
-"""Which step made what: one small record per step, so that a repeated command does only the rest."""
+"""Which step made what: a record per step, so that a repeated command does only the rest."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def main() -> None:
     forkserver.ensure_running()
     import parsl.multiprocessing
 
-    parsl.multiprocessing.SpawnContext = context  # type: ignore[attr-defined]
+    parsl.multiprocessing.SpawnContext = context
     runpy.run_module(
         "parsl.executors.high_throughput.process_worker_pool", run_name="__main__", alter_sys=True
     )

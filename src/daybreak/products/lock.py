@@ -36,7 +36,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
+            holder = (
+                os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
+            )
             raise OutputError(
                 f"{folder} is in use by {holder}",
                 "Wait until it is done, or choose another folder with -o.",

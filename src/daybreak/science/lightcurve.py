@@ -102,8 +102,9 @@ def energy_selection(
     use = np.all([run.mask_safe for run in runs], axis=0)
     nearest_low = edges[np.argmin(np.abs(np.log(edges / low)))] if low else edges[0]
     nearest_high = edges[np.argmin(np.abs(np.log(edges / high)))] if high else edges[-1]
-    use &= (edges[:-1] >= nearest_low * (1 - 1e-9)) & (edges[1:] <= nearest_high * (1 + 1e-9))
-    return use
+    inside = (edges[:-1] >= nearest_low * (1 - 1e-9)) & (edges[1:] <= nearest_high * (1 + 1e-9))
+    selected: BoolArray = use & inside
+    return selected
 
 
 @dataclass
@@ -173,7 +174,14 @@ def light_curve(
             kept.append(interval)
             livetime.append(total)
     n = len(kept)
-    flat = problem(*(np.concatenate(x) for x in vars(bins).values()), n_groups=n)
+    flat = problem(
+        np.concatenate(bins.n_on),
+        np.concatenate(bins.n_off),
+        np.concatenate(bins.alpha),
+        np.concatenate(bins.signal),
+        np.concatenate(bins.group),
+        n,
+    )
     merged = merge_sparse(flat, min_off)
     solved = solve(merged, n_sigma_ul=n_sigma_ul)
     background = flat.sum(np.where(flat.n_off > 0, flat.alpha * flat.n_off, 0.0))

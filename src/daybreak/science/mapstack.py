@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -68,27 +69,22 @@ class SkyMaps:
 
 
 def _sum(runs: Sequence[ReducedRun], name: str) -> Image:
-    return np.sum([run.maps[name] for run in runs], axis=0, dtype=float)
+    total: Image = np.sum(np.array([run.maps[name] for run in runs], dtype=np.float64), axis=0)
+    return total
 
 
-def _ratio(a: Image, b: Image) -> Image:
-    return np.divide(a, b, out=np.zeros_like(a), where=b > 0)
+def _ratio(a: NDArray[Any], b: NDArray[Any]) -> Image:
+    out = np.zeros(a.shape, dtype=np.float64)
+    return np.divide(a, b, out=out, where=b > 0)
 
 
 def _ring_dataset(runs: Sequence[ReducedRun], geom: WcsGeom) -> MapDatasetOnOff:
-    background = np.sum(
-        [
-            _ratio(
-                run.maps["ring_acceptance"] * run.maps["ring_off"], run.maps["ring_acceptance_off"]
-            )
-            for run in runs
-        ],
-        axis=0,
-        dtype=float,
-    )
     acceptance, off = _sum(runs, "ring_acceptance"), _sum(runs, "ring_off")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = np.where(background > 0, acceptance * off / background, 0.0)
+    background = np.zeros_like(acceptance)
+    for run in runs:
+        m = run.maps
+        background += _ratio(m["ring_acceptance"] * m["ring_off"], m["ring_acceptance_off"])
+    scaled = _ratio(acceptance * off, background)
     valid = (_sum(runs, "valid") > 0) & (_sum(runs, "ring_acceptance_off") > 0)
     return MapDatasetOnOff(
         counts=_map(geom, _sum(runs, "counts")),
@@ -149,9 +145,11 @@ def stack_maps(
         excess = np.asarray(result["npred_excess"].data[0], dtype=float)
         background = np.asarray(result["npred"].data[0], dtype=float) - excess
         valid = dataset.mask_safe.data[0] & np.isfinite(significance) & (background > 0)
-        images = [np.where(valid, x, np.nan) for x in (background, excess, significance)]
-        fit = fit_significance(images[2], geom, allowed, correlation_radius)
-        out.append(SkyMap(method, *images, fit))
+        background, excess, significance = (
+            np.where(valid, x, np.nan) for x in (background, excess, significance)
+        )
+        fit = fit_significance(significance, geom, allowed, correlation_radius)
+        out.append(SkyMap(method, background, excess, significance, fit))
     return SkyMaps(
         geom, _sum(runs, "counts"), allowed, tuple(out), float(correlation_radius.to_value("deg"))
     )

@@ -47,7 +47,8 @@ class NormProblem:
 
     def sum(self, values: FloatArray) -> FloatArray:
         """Sum over the bins of each problem."""
-        return np.bincount(self.group, weights=values, minlength=self.n_groups)
+        total: FloatArray = np.bincount(self.group, values, self.n_groups).astype(np.float64)
+        return total
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def merge_sparse(p: NormProblem, min_off: float) -> NormProblem:
     size = current + 1
 
     def add(values: FloatArray) -> FloatArray:
-        return np.bincount(label, weights=values[order], minlength=size)
+        total: FloatArray = np.bincount(label, values[order], size).astype(np.float64)
+        return total
 
     n_off, plain = add(p.n_off), add(np.ones_like(p.n_off))
     weighted = np.divide(add(p.alpha * p.n_off), n_off, out=np.zeros(size), where=n_off > 0)

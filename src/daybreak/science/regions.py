@@ -83,7 +83,7 @@ def on_region(target: SkyCoord, radius: u.Quantity | None) -> CircleSkyRegion | 
     return PointSkyRegion(target) if radius is None else CircleSkyRegion(target, radius)
 
 
-class CircleFinder(ReflectedRegionsFinder):
+class CircleFinder(ReflectedRegionsFinder):  # type: ignore[misc]
     """Gammapy's finder of reflected regions, faster for circles.
 
     The angles tried, the test against the excluded pixels and the centres found are Gammapy's;

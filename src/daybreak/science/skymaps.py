@@ -43,9 +43,10 @@ def run_maps(
     Returns
     -------
     dict of numpy.ndarray
-        ``counts``, ``fov_background`` (the model scaled to the counts outside the excluded
-        circles, as Gammapy's FoVBackgroundMaker does with its method "scale"), ``valid``, ``ring_acceptance``,
-        ``ring_off``, ``ring_acceptance_off``; each of shape (ny, nx).
+        ``counts``, ``fov_background``, ``valid``, ``ring_acceptance``, ``ring_off``,
+        ``ring_acceptance_off``; each of shape (ny, nx). The FoV background is the model scaled
+        to the counts outside the excluded circles, as Gammapy's FoVBackgroundMaker does with
+        its method "scale".
     """
     assert setup.maps is not None
     axis = MapAxis.from_energy_bounds(

@@ -140,7 +140,7 @@ def fit_models(
     """
     amplitude = start_amplitude(response, reference, start_index)
     wanted = ["pl", *(n for n in names if n != "pl")]
-    fits = []
+    fits: list[ModelFit] = []
     for name in wanted:
         if fits and name != "pl":
             first = fits[0].model
@@ -312,7 +312,8 @@ def flux_points(
     index = group[use]
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(index, weights=values[use], minlength=n_points)
+        summed: FloatArray = np.bincount(index, values[use], n_points).astype(np.float64)
+        return summed
 
     flat = problem(
         response.n_on[use],

@@ -184,7 +184,8 @@ class Response:
 
     def predicted_any(self) -> FloatArray:
         """Exposure summed over true energy per reconstructed bin in use."""
-        return self.matrix_cm2_s.sum(axis=0) * self.mask
+        exposure: FloatArray = self.matrix_cm2_s.sum(axis=0) * self.mask
+        return exposure
 
 
 def dataset_response(dataset: SpectrumDatasetOnOff) -> Response:

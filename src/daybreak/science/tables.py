@@ -160,8 +160,8 @@ def cumulative_table(runs: Sequence[ReducedRun], method: str) -> Table:
     return table
 
 
-def regions_table(runs: Sequence[ReducedRun]) -> Table:
-    """Pointings, ON and OFF regions of all runs."""
+def regions_table(runs: Sequence[ReducedRun], method: str) -> Table:
+    """Pointings and ON regions of all runs, OFF regions where they are the background."""
     rows = [
         {
             "obs_id": run.obs_id,
@@ -172,6 +172,7 @@ def regions_table(runs: Sequence[ReducedRun]) -> Table:
         }
         for run in runs
         for kind, circle in run.regions
+        if kind != "off" or method == "reflected"
     ]
     return _degrees(Table(rows=rows))
 

@@ -25,7 +25,9 @@ _KEYWORDS = {
 def profile_names() -> list[str]:
     """Names of the profiles that are shipped."""
     folder = resources.files(__package__)
-    return sorted(p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml"))
+    return sorted(
+        p.name.removesuffix(".yaml") for p in folder.iterdir() if p.name.endswith(".yaml")
+    )
 
 
 def profile_layer(name: str) -> Layer:
