@@ -23,7 +23,7 @@ _PUBLIC = {
     "demo": "daybreak.api.demo",
 }
 
-__all__ = ["__version__", "analyse", "demo", "figures", "resolve_config"]  # noqa: F822
+__all__ = ["__version__", "analyse", "demo", "figures", "resolve_config"]
 
 
 def __getattr__(name: str) -> Any:

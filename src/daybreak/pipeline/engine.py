@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.errors import EngineError, InterruptedByUser
+from daybreak.pipeline.lifeline import interruptible
 from daybreak.pipeline.records import Records
 from daybreak.pipeline.step import Plan, Step, StepResult, StepState
 
@@ -61,7 +62,10 @@ def local_workers(n_workers: int, preload: Sequence[str]) -> Iterator[Submit]:
 
     run_dir = Path(tempfile.mkdtemp(prefix="daybreak-engine-"))
     arguments = DEFAULT_LAUNCH_CMD.split(" ", 1)[1]
-    pool = f"{sys.executable} -m daybreak.pipeline.workers {','.join(preload) or ','} {arguments}"
+    pool = (
+        f"{sys.executable} -m daybreak.pipeline.workers {os.getpid()} {run_dir} "
+        f"{','.join(preload) or ','} {arguments}"
+    )
     executor = HighThroughputExecutor(
         label="local",
         address="127.0.0.1",
@@ -71,11 +75,7 @@ def local_workers(n_workers: int, preload: Sequence[str]) -> Iterator[Submit]:
         encrypted=False,
         poll_period=5,
         launch_cmd=pool,
-        interchange_launch_cmd=[
-            sys.executable,
-            "-m",
-            "parsl.executors.high_throughput.interchange",
-        ],
+        interchange_launch_cmd=[sys.executable, "-m", "daybreak.pipeline.interchange"],
         provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
     )
     config = Config(
@@ -233,7 +233,10 @@ def run_plan(
         run.todo.appendleft(first)
     width = sum(1 for s in plan.steps if s.name not in run.results)
     try:
-        with local_workers(useful_workers(workers, width), preload) as submit:
+        with (
+            interruptible(),
+            local_workers(useful_workers(workers, width), preload) as submit,
+        ):
             _drive(run, submit, root)
     except KeyboardInterrupt:
         raise InterruptedByUser(

@@ -3,7 +3,9 @@
 Every worker that imports Gammapy on its own pays seconds of CPU time and some 200 MB. A fork
 server imports the modules once; its children share them. Used as the pool's launch command::
 
-    python -m daybreak.pipeline.workers MODULE,MODULE… <arguments of Parsl's worker pool>
+    python -m daybreak.pipeline.workers PID FOLDER MODULE,MODULE… <arguments of Parsl's pool>
+
+with the process id of the driver and the engine's scratch folder.
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ import os
 import runpy
 import sys
 
+from daybreak.pipeline.lifeline import end_with_driver
+
 
 def main() -> None:
     """Preload, then hand over to Parsl's own worker pool program."""
+    end_with_driver(int(sys.argv.pop(1)), sys.argv.pop(1))
     modules = [m for m in sys.argv.pop(1).split(",") if m]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

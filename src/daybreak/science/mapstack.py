@@ -75,7 +75,8 @@ def _sum(runs: Sequence[ReducedRun], name: str) -> Image:
 
 def _ratio(a: NDArray[Any], b: NDArray[Any]) -> Image:
     out = np.zeros(a.shape, dtype=np.float64)
-    return np.divide(a, b, out=out, where=b > 0)
+    np.divide(a, b, out=out, where=b > 0)
+    return out
 
 
 def _ring_dataset(runs: Sequence[ReducedRun], geom: WcsGeom) -> MapDatasetOnOff:
