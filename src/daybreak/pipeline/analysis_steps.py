@@ -17,7 +17,7 @@ from daybreak.errors import NoDataError
 from daybreak.pipeline.step import StepSkipped
 from daybreak.products.digest import file_digest
 from daybreak.products.provenance import provenance
-from daybreak.science import tables
+from daybreak.science import spectrum_tables, tables
 from daybreak.science.lightcurve import (
     energy_selection,
     light_curve,
@@ -266,7 +266,7 @@ def _write_spectrum(
         raise StepSkipped("no counts above the energy threshold, neither ON nor OFF")
     limits = {"n_sigma_ul": settings.n_sigma_ul, "min_off": settings.min_off_counts}
     points = flux_points(response, fits.shape, edges, **limits)
-    table = tables.flux_points_table(
+    table = spectrum_tables.flux_points_table(
         points,
         fits.chosen,
         n_sigma_ul=settings.n_sigma_ul,
@@ -274,11 +274,11 @@ def _write_spectrum(
     )
     step = "spectrum"
     _write_table(table, outputs["flux_points"], step, params)
-    counts_table = tables.spectrum_counts_table(response, fits, fitted)
+    counts_table = spectrum_tables.spectrum_counts_table(response, fits, fitted)
     _write_table(counts_table, outputs["counts"], step, params)
     total = total_flux(response, fits.shape, **limits)
-    _write_table(tables.models_table(fits, total), outputs["models"], step, params)
-    band = tables.butterfly_table(fits, float(edges[0]), float(edges[-1]))
+    _write_table(spectrum_tables.models_table(fits, total), outputs["models"], step, params)
+    band = spectrum_tables.butterfly_table(fits, float(edges[0]), float(edges[-1]))
     _write_table(band, outputs["butterfly"], step, params)
     model = fits.shape.to_dict(full_output=True)
     outputs["model"].write_text(json.dumps(model, indent=1, default=float), encoding="utf-8")
@@ -316,7 +316,7 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
             bayesian_p0=settings.bayesian_p0,
             min_off=shared.min_off_counts,
         )
-        table = tables.light_curve_table(
+        table = spectrum_tables.light_curve_table(
             curve,
             float(index),
             n_sigma_ul=shared.n_sigma_ul,

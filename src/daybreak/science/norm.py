@@ -188,11 +188,10 @@ def _bisect(
         up = value < 0
         f_high = np.where(~up, value, np.where(last == 1, 0.5 * f_high, f_high))
         f_low = np.where(up, value, np.where(last == -1, 0.5 * f_low, f_low))
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
+        low = np.where(up | (value == 0), middle, low)
+        high = np.where(up, high, middle)
         last = np.where(up, 1, -1)
-        if np.all(high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high)) + 1e-300):
-            break
-        if np.all((high - low <= 1e-9 * np.maximum(np.abs(low), np.abs(high))) | (value == 0)):
+        if np.all(high - low <= 1e-9 * np.maximum(np.abs(low), np.abs(high)) + 1e-300):
             break
     return 0.5 * (low + high)
 
@@ -243,7 +242,7 @@ def solve(p: NormProblem, *, n_sigma_ul: float = 2.0) -> NormResult:
         NaN everywhere for a problem without predicted signal.
     """
     usable = p.sum(p.signal) > 0
-    empty = usable & (p.sum(p.n_on) == 0)
+    empty = usable & (p.sum(p.n_on * (p.signal > 0)) == 0)
     fit = usable & ~empty
     zero = np.zeros(p.n_groups)
     nan = np.full(p.n_groups, np.nan)
@@ -267,8 +266,12 @@ def solve(p: NormProblem, *, n_sigma_ul: float = 2.0) -> NormResult:
         end = _grow(function, zero, np.where(fit, scale, 1.0))
         return np.where(fit, _bisect(function, zero, end), np.nan)
 
+    errn, errp = above(1.0, -1), above(1.0, +1)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(fit, np.sqrt(2.0 / _curvature(p, norm)), np.nan)
+        # where OFF is empty the statistic may have a kink or a straight piece: no curvature there
+        smooth = (error > 0.5 * np.fmin(errn, errp)) & (error < 2 * np.fmax(errn, errp))
+        error = np.where(smooth, error, 0.5 * (errn + errp))
         confidence = float(chdtr(1, n_sigma_ul**2))
         counts = -np.log1p(-confidence)
         empty_ul = counts / p.sum(p.signal)
@@ -276,8 +279,8 @@ def solve(p: NormProblem, *, n_sigma_ul: float = 2.0) -> NormResult:
     return NormResult(
         norm=np.where(usable, norm, nan),
         norm_err=error,
-        norm_errn=above(1.0, -1),
-        norm_errp=above(1.0, +1),
+        norm_errn=errn,
+        norm_errp=errp,
         norm_ul=np.where(usable, limit, nan),
         ts=np.where(usable, np.maximum(stat_null - stat, 0.0), nan),
         stat=np.where(usable, stat, nan),

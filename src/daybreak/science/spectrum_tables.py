@@ -1,0 +1,206 @@
+"""Tables of spectrum and light curves: the contract is in docs/products.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from scipy.special import chdtr, ndtr
+
+from daybreak.science.lightcurve import LightCurve
+from daybreak.science.spectrum import DNDE_UNIT, FluxPoints, SpectrumFits, butterfly
+from daybreak.science.stack import Response
+
+FLUX_UNIT = u.Unit("cm-2 s-1")
+
+
+def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.ndarray) -> Table:
+    """Counts per energy bin against the best model."""
+    background = response.alpha * response.n_off
+    signal = response.predicted(fits.best.model)
+    edges = response.energy_edges_tev
+    return Table(
+        {
+            "e_min": edges[:-1] * u.TeV,
+            "e_max": edges[1:] * u.TeV,
+            "n_on": response.n_on,
+            "n_off": response.n_off,
+            "alpha": response.alpha,
+            "background": background,
+            "excess": response.n_on - background,
+            "npred": background + signal,
+            "in_fit": fitted,
+        }
+    )
+
+
+def models_table(fits: SpectrumFits, total: Mapping[str, float]) -> Table:
+    """Parameters of all fitted models; covariance, choice and total flux in the header."""
+    rows = []
+    header: dict[str, Any] = {}
+    for fit in fits.fits:
+        parameters = fit.model.parameters
+        for p in parameters:
+            rows.append(
+                {
+                    "model": fit.name,
+                    "chosen": fit.name == fits.chosen,
+                    "parameter": p.name,
+                    "value": float(p.value),
+                    "error": float(p.error),
+                    "unit": p.unit.to_string("fits") if str(p.unit) else "",
+                    "frozen": bool(p.frozen),
+                }
+            )
+        pivot = _pivot(fit.model)
+        header[fit.name] = {
+            "title": fit.title,
+            "reference_tev": float(fit.model.reference.quantity.to_value("TeV")),
+            "pivot_tev": pivot,
+            "stat": fit.stat,
+            "dof": fit.dof,
+            "success": fit.success,
+            "message": fit.message,
+            "parameters": [p.name for p in parameters],
+            "covariance": np.nan_to_num(np.asarray(fit.model.covariance.data)).tolist(),
+        }
+    table = Table(rows=rows)
+    table.meta.update(
+        fits=header, choice=fits.choice, total=dict(total), assumed=fits.assumed is not None
+    )
+    return table
+
+
+def _pivot(model: Any) -> float:
+    """Decorrelation energy in TeV; NaN where it is not defined."""
+    try:
+        value = float(model.pivot_energy.to_value("TeV"))
+    except (ValueError, AttributeError, RuntimeError, TypeError):
+        return float("nan")
+    return value if np.isfinite(value) and value > 0 else float("nan")
+
+
+def butterfly_table(fits: SpectrumFits, low_tev: float, high_tev: float) -> Table:
+    """All models with their 1 sigma bands."""
+    parts: dict[str, list[Any]] = {
+        k: [] for k in ("model", "energy", "dnde", "dnde_low", "dnde_high")
+    }
+    for fit in fits.fits:
+        energy, dnde, low, high = butterfly(fit.model, low_tev, high_tev)
+        parts["model"] += [fit.name] * len(energy)
+        band = {"energy": energy, "dnde": dnde, "dnde_low": low, "dnde_high": high}
+        for key, values in band.items():
+            parts[key] += list(values)
+    table = Table(parts)
+    table["energy"].unit = u.TeV
+    for name in ("dnde", "dnde_low", "dnde_high"):
+        table[name].unit = DNDE_UNIT
+    return table
+
+
+def ul_convention(n_sigma_ul: float) -> str:
+    """The convention of the upper limits in words."""
+    two, one = 100 * chdtr(1, n_sigma_ul**2), 100 * ndtr(n_sigma_ul)
+    return (
+        f"upper limits where the statistic is {n_sigma_ul**2:g} above its minimum "
+        f"(n_sigma_ul = {n_sigma_ul:g}: {two:.2f} % two-sided, {one:.1f} % one-sided); where ON is "
+        f"empty {-np.log1p(-two / 100):.2f} counts"
+    )
+
+
+def flux_points_table(
+    points: FluxPoints, model: str, *, n_sigma_ul: float, ul_below_sigma: float
+) -> Table:
+    """Flux points; readable by Gammapy as ``gadf-sed`` (it uses the dnde columns)."""
+    s = points.solved
+    sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
+    table = Table(
+        {
+            "e_ref": points.e_ref_tev * u.TeV,
+            "e_min": points.e_min_tev * u.TeV,
+            "e_max": points.e_max_tev * u.TeV,
+        }
+    )
+    for name, values in (
+        ("dnde", s.norm),
+        ("dnde_err", s.norm_err),
+        ("dnde_errn", s.norm_errn),
+        ("dnde_errp", s.norm_errp),
+        ("dnde_ul", s.norm_ul),
+    ):
+        table[name] = values * points.ref_dnde * DNDE_UNIT
+    table["ref_dnde"] = points.ref_dnde * DNDE_UNIT
+    for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul"):
+        table[name] = getattr(s, name)
+    table["ts"] = s.ts
+    table["sqrt_ts"] = sqrt_ts
+    table["n_on"], table["n_off"] = points.n_on, points.n_off
+    table["alpha"], table["excess"] = points.alpha, points.excess
+    table["is_ul"] = ~(sqrt_ts >= ul_below_sigma)
+    table.meta.update(
+        SED_TYPE="dnde",
+        n_sigma_ul=n_sigma_ul,
+        UL_CONF=round(float(chdtr(1, n_sigma_ul**2)), 4),
+        ul_convention=ul_convention(n_sigma_ul),
+        ul_below_sigma=ul_below_sigma,
+        model=model,
+    )
+    return table
+
+
+def light_curve_table(
+    curve: LightCurve, index: float, *, n_sigma_ul: float, ul_below_sigma: float, p0: float
+) -> Table:
+    """One light curve with what it says about variability in the header."""
+    s, ref = curve.solved, curve.reference_flux
+    sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
+    table = Table(
+        {
+            "time_min": np.array([i.start_mjd for i in curve.intervals]) * u.day,
+            "time_max": np.array([i.stop_mjd for i in curve.intervals]) * u.day,
+            "label": [i.label for i in curve.intervals],
+            "livetime": curve.livetime_s * u.s,
+            "n_on": curve.n_on,
+            "n_off": curve.n_off,
+            "alpha": curve.alpha,
+            "excess": curve.excess,
+        }
+    )
+    for name, values in (
+        ("flux", s.norm),
+        ("flux_err", s.norm_err),
+        ("flux_errn", s.norm_errn),
+        ("flux_errp", s.norm_errp),
+        ("flux_ul", s.norm_ul),
+    ):
+        table[name] = values * ref * FLUX_UNIT
+    table["norm"], table["ts"], table["sqrt_ts"] = s.norm, s.ts, sqrt_ts
+    table["is_ul"] = ~(sqrt_ts >= ul_below_sigma)
+    v = curve.variability
+    table.meta.update(
+        time_format="mjd",
+        time_scale="tt",
+        e_min_tev=curve.e_min_tev,
+        e_max_tev=curve.e_max_tev,
+        index=index,
+        constant=v.constant,
+        constant_error=v.constant_error,
+        chi2=v.chi2,
+        chi2_method="likelihood ratio of a constant against a free flux in each bin",
+        dof=v.dof,
+        p_value=v.p_value,
+        fvar=v.fvar,
+        fvar_error=v.fvar_error,
+        blocks=[
+            {"start": b.start_mjd, "stop": b.stop_mjd, "flux": b.flux, "flux_err": b.flux_err}
+            for b in v.blocks
+        ],
+        bayesian_p0=p0,
+        n_sigma_ul=n_sigma_ul,
+        ul_convention=ul_convention(n_sigma_ul),
+        ul_below_sigma=ul_below_sigma,
+    )
+    return table
