@@ -53,7 +53,7 @@ def valid_positions(
 def run_theta2(
     run: LoadedRun, setup: ReductionSetup, off: SkyCoord | None, safe: BoolArray
 ) -> Theta2Counts | None:
-    """theta² histogram of a run above its threshold; OFF is None-like where nothing fits.
+    """theta² histogram of a run above its threshold; OFF stays empty where no position fits.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def run_theta2(
     index = np.searchsorted(energy_edges, events.energy.to_value("TeV"), side="right") - 1
     keep = (index >= 0) & (index < safe.size)
     keep[keep] = safe[index[keep]]
-    ra, dec = events.radec.ra.deg[keep], events.radec.dec.deg[keep]
+    ra, dec = (x.deg[keep].astype(float) for x in (events.radec.ra, events.radec.dec))
     distance = separation_deg(ra, dec, setup.on.ra_deg, setup.on.dec_deg)
     n_on = np.histogram(distance**2, edges)[0].astype(float)
     n_off, n_positions = np.zeros_like(n_on), np.zeros_like(n_on)
