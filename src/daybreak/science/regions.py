@@ -42,7 +42,8 @@ def separation_deg(
     ra_deg: np.ndarray, dec_deg: np.ndarray, ra0_deg: Any, dec0_deg: Any
 ) -> np.ndarray:
     """Great-circle distance (haversine), in degrees; the arguments broadcast."""
-    ra, dec, ra0, dec0 = (np.radians(x) for x in (ra_deg, dec_deg, ra0_deg, dec0_deg))
+    degrees = (np.asarray(x, dtype=np.float64) for x in (ra_deg, dec_deg, ra0_deg, dec0_deg))
+    ra, dec, ra0, dec0 = (np.radians(x) for x in degrees)
     h = np.sin((dec - dec0) / 2) ** 2 + np.cos(dec) * np.cos(dec0) * np.sin((ra - ra0) / 2) ** 2
     distance: np.ndarray = np.degrees(2 * np.arcsin(np.sqrt(np.clip(h, 0, 1))))
     return distance
