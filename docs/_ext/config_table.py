@@ -196,18 +196,20 @@ class ConfigTable(SphinxDirective):
 
 
 class ProfileTable(SphinxDirective):
-    """What the instrument profiles set."""
+    """What the instrument profiles set; those that set nothing are left out."""
 
     def run(self) -> list[nodes.Node]:
         """Make the table."""
-        found = profiles()
+        found = {name: values for name, values in profiles().items() if values}
         names = list(found)
         keys = list(dict.fromkeys(key for values in found.values() for key in values))
         rows = [
             [_cell(key, code=True), *[_cell(found[name].get(key, ""), code=True) for name in names]]
             for key in keys
         ]
-        return [_table(["key", *names], [28, *[12] * len(names)], rows)]
+        table = _table(["key", *names], [28, *[12] * len(names)], rows)
+        table["classes"].append("values")
+        return [table]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
