@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 import traceback
@@ -46,6 +47,8 @@ def step_log(path: Path | None) -> Iterator[logging.Logger]:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = output_error(Path(error.filename or "a temporary file"), error)
     if isinstance(error, DaybreakError):
         return {
             "reason": error.what,

@@ -1,0 +1,294 @@
+"""Plans on Parsl: failures stay where they are, nothing is done twice, nobody is left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from daybreak.errors import InterruptedByUser
+from daybreak.pipeline.engine import run_plan, useful_workers
+from daybreak.pipeline.step import Plan, StepState
+
+HERE = Path(__file__).parent
+PRELOAD = ("daybreak.pipeline.execute",)
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+def _run(plan, root, **kwargs):
+    return run_plan(plan, root, workers=2, preload=PRELOAD, **kwargs)
+
+
+def _states(results):
+    return {name: r.state.value for name, r in results.items()}
+
+
+def _partials(root):
+    return list(root.rglob("*.partial-*"))
+
+
+def test_a_plan_from_end_to_end(step, root):
+    """Failure, skip, a lost worker, a full disk: the others go on, tolerant steps hear of it."""
+    plan = Plan((
+        step("a", params={"text": "A"}),
+        step("b", inputs=["a.txt"], params={"text": "B"}),
+        step("bad", "fail"),
+        step("refused", "refuse"),
+        step("after-bad", inputs=["bad.txt"]),
+        step("after-after", inputs=["after-bad.txt"]),
+        step("skipped", "skip"),
+        step("full", "full"),
+        step("report", "tell_upstream", inputs=["b.txt", "bad.txt", "skipped.txt"], tolerant=True),
+    ))  # fmt: skip
+    heard = []
+    results = _run(plan, root, progress=lambda *a: heard.append(a))
+    assert _states(results) == {
+        "a": "DONE",
+        "b": "DONE",
+        "bad": "FAILED",
+        "refused": "FAILED",
+        "after-bad": "SKIPPED",
+        "after-after": "SKIPPED",
+        "skipped": "SKIPPED",
+        "full": "FAILED",
+        "report": "DONE",
+    }
+    assert (root / "b.txt").read_text() == "BA"
+    assert results["bad"].reason == "ValueError: a number is odd"
+    assert results["refused"].exit_code == 7 and results["full"].exit_code == 8
+    assert results["after-bad"].reason == "bad: ValueError: a number is odd"
+    told = (root / "report.txt").read_text().splitlines()
+    assert told == [
+        "b DONE ",
+        "bad FAILED ValueError: a number is odd",
+        "skipped SKIPPED nothing to make",
+        "inputs ['in0']",
+    ]
+    assert [h[1] for h in heard] == list(range(1, 10)) and {h[2] for h in heard} == {9}
+    assert not _partials(root)
+    made = {p.name for p in root.glob("*.txt")}
+    assert made == {"a.txt", "b.txt", "report.txt"}
+
+    again = _run(plan, root)
+    assert _states(again) == _states(results)
+    assert {n for n, r in again.items() if r.cached} == {"a", "b", "skipped", "report"}
+
+    (root / "a.txt").write_text("damaged")
+    third = _run(Plan(plan.steps[:2]), root)
+    assert (root / "b.txt").read_text() == "BA"
+    assert not third["a"].cached and third["b"].cached, "the same input again: b is still right"
+
+
+def test_everything_there_starts_no_engine(step, root, monkeypatch):
+    plan = Plan((step("a"), step("b", inputs=["a.txt"])))
+    _run(plan, root)
+
+    def refuse(*_):
+        pytest.fail("the engine was started")
+
+    monkeypatch.setattr("daybreak.pipeline.engine.local_workers", refuse)
+    assert all(r.cached for r in _run(plan, root).values())
+
+
+def test_a_changed_parameter_remakes_what_follows(step, root):
+    plan = [step("a", params={"text": "1"}), step("b", inputs=["a.txt"]), step("c")]
+    _run(Plan(tuple(plan)), root)
+    plan[0] = step("a", params={"text": "2"})
+    results = _run(Plan(tuple(plan)), root)
+    assert {n for n, r in results.items() if r.cached} == {"c"}
+    assert (root / "b.txt").read_text() == "2"
+
+
+def test_products_of_a_step_that_now_fails_are_gone(step, root):
+    _run(Plan((step("a"),)), root)
+    results = _run(Plan((step("a", "fail"),)), root)
+    assert results["a"].state is StepState.FAILED and not (root / "a.txt").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_fails_its_step_only(step, root):
+    plan = Plan((step("dies", "die"), step("a"), step("b", inputs=["a.txt"])))
+    results = _run(plan, root)
+    assert _states(results) == {"dies": "FAILED", "a": "DONE", "b": "DONE"}
+    assert "worker was lost" in results["dies"].reason and "memory" in results["dies"].hint
+    assert results["dies"].exit_code == 9
+
+
+def test_workers_are_limited():
+    assert useful_workers(8, 3) == 3
+    assert useful_workers(1, 30) == 1
+    assert 1 <= useful_workers(0, 100) <= (os.cpu_count() or 1)
+    assert useful_workers(0, 0) == 1
+
+
+def test_an_interruption_in_this_process_is_named(step, root):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedByUser, match="what was finished is kept"):
+        _run(Plan((step("a"), step("b", inputs=["a.txt"]))), root, progress=stop)
+    assert (root / "a.txt").exists()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from daybreak.errors import DaybreakError
+from daybreak.pipeline.engine import run_plan
+from daybreak.pipeline.step import Plan, Step
+from daybreak.products.lock import folder_lock
+root = Path(sys.argv[1])
+out = lambda name: {"out": root / f"{name}.txt"}
+steps = [Step("quick", "sample_steps:write", {}, out("quick"))]
+steps += [
+    Step(f"slow{i}", "sample_steps:slow", {}, out(f"slow{i}"),
+         {"seconds": float(sys.argv[2]), "started": str(root / f"started{i}")})
+    for i in range(2)
+]
+try:
+    with folder_lock(root):
+        preload = ("daybreak.pipeline.execute",)
+        results = run_plan(Plan(tuple(steps)), root, workers=2, preload=preload)
+except DaybreakError as error:
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+print({n: (r.state.value, r.cached) for n, r in results.items()})
+print([r.reason for r in results.values()])
+"""
+
+
+@pytest.fixture()
+def driver(root, tmp_path, monkeypatch):
+    """Function: start a driver in a process of its own, wait until its slow steps run."""
+    scratch = Path(tempfile.mkdtemp(prefix="dbt-", dir="/tmp"))
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    environment = os.environ | {"TMPDIR": str(scratch), "DAYBREAK_TEST_MARK": str(root)}
+    started = []
+
+    def start(seconds: float = 120.0, wait: bool = True) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(root), str(seconds)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        for _ in range(600 if wait else 0):
+            if all((root / f"started{i}").exists() for i in range(2)):
+                break
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.1)
+        return process
+
+    start.scratch = scratch
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    for left in _marked(root):
+        left.kill()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _marked(root: Path) -> list[psutil.Process]:
+    """Every process that descends from a driver of this test, by its environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DAYBREAK_TEST_MARK") == str(root):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def _none_left(root: Path, seconds: float = 10) -> list[str]:
+    end = time.monotonic() + seconds
+    while (left := _marked(root)) and time.monotonic() < end:
+        time.sleep(0.2)
+    return [" ".join(p.cmdline()) for p in left]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_politely(driver, root, number):
+    """Finished steps stay; the message says so; nobody and nothing half-written remains."""
+    process = driver()
+    assert len(_marked(root)) >= 4
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "InterruptedByUser: stopped; what was finished is kept" in errors
+    assert "Traceback" not in errors
+    assert _none_left(root) == []
+    assert (root / "quick.txt").exists() and not (root / "slow0.txt").exists()
+    assert list(driver.scratch.iterdir()) == []
+
+    done = driver(seconds=0.1, wait=False)
+    output, errors = done.communicate(timeout=60)
+    assert done.returncode == 0, errors
+    assert "'quick': ('DONE', True)" in output and "'slow1': ('DONE', False)" in output
+
+
+@pytest.mark.slow
+def test_killed(driver, root):
+    """SIGKILL leaves no chance to clean up: the helpers notice by themselves."""
+    process = driver()
+    process.kill()
+    process.wait()
+    assert _none_left(root) == []
+    assert (root / "quick.txt").exists() and not (root / "slow0.txt").exists()
+    deadline = time.monotonic() + 5
+    while list(driver.scratch.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert list(driver.scratch.iterdir()) == []
+
+    from daybreak.products.atomic import remove_stale_partials
+
+    remove_stale_partials(root)
+    assert not _partials(root)
+    done = driver(seconds=0.1, wait=False)
+    output, errors = done.communicate(timeout=60)
+    assert done.returncode == 0, errors
+    assert "'quick': ('DONE', True)" in output
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_output(driver, root):
+    first = driver()
+    second = driver(wait=False)
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 8 and f"is in use by process {first.pid}" in errors
+    assert first.poll() is None
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+    assert _none_left(root) == []
+
+
+def test_nothing_is_left_after_a_normal_end(driver, root):
+    process = driver(seconds=0.1, wait=False)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert _none_left(root, 5) == []
+    assert list(driver.scratch.iterdir()) == []
+    assert not [
+        p
+        for p in Path(tempfile.gettempdir()).glob("daybreak-crash-*")
+        if str(process.pid) in p.name
+    ]
