@@ -56,6 +56,14 @@ class AnalysisResult:
         return [r for r in self.steps.values() if r.state is StepState.FAILED]
 
     @property
+    def missing(self) -> list[str]:
+        """What had to be left out because of an error, a line each; runs by number or file."""
+        rows = [r for r in self.results["runs_left_out"] if r["stage"] != "selection"]
+        lines = [f"run {r['obs_id']} ({r['file']}): {r['reason']}" for r in rows]
+        failed = [r for r in self.failed if not r.name.startswith("reduce-")]
+        return lines + [f"{r.name}: {r.reason}" for r in failed]
+
+    @property
     def cached(self) -> bool:
         """Nothing had to be done."""
         return all(r.cached for r in self.steps.values())
@@ -200,10 +208,13 @@ def run_prepared(
     prepared: PreparedAnalysis, *, progress: Progress | None = None, strict: bool = False
 ) -> AnalysisResult:
     """Run a prepared analysis in its output folder."""
+    from daybreak.report.plan import drop_stale_index
+
     request = prepared.request
     out = ensure_folder(request.out)
     with folder_lock(out):
         remove_stale_partials(out)
+        drop_stale_index(out)
         _write_config(out, request.config)
         steps = run_plan(
             prepared.plan, out, workers=request.config.engine.workers, progress=progress
@@ -211,7 +222,7 @@ def run_prepared(
     _raise_for(prepared.plan, steps)
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
     result = AnalysisResult(out, results, steps)
-    if strict and result.failed:
+    if strict and result.missing:
         raise partial_error(result)
     return result
 
@@ -253,8 +264,7 @@ def _subclasses(cls: type[DaybreakError]) -> list[type[DaybreakError]]:
 
 def partial_error(result: AnalysisResult) -> PartialResultError:
     """The error that says what had to be left out."""
-    lines = [f"  {r.name}: {r.reason}" for r in result.failed]
     return PartialResultError(
-        "the analysis is done, but without:\n" + "\n".join(lines),
+        "the analysis is done, but without:\n  " + "\n  ".join(result.missing),
         f"The report {result.report} lists them with their reasons.",
     )

@@ -125,7 +125,7 @@ def _run(prepared: PreparedAnalysis, as_json: bool) -> None:
         sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
     else:
         _print_summary(result)
-    if result.failed:
+    if result.missing:
         raise partial_error(result)
 
 

@@ -29,7 +29,6 @@ def report_steps(analysis: AnalysisPlan, config: AnalysisConfig, out: Path) -> l
     tables = tuple(sorted(analysis.tables[k] for k in _made(analysis)))
     folders = {"results": str(out / "results"), "figures": str(out / "figures")}
     index = out / "figures" / INDEX
-    drop_stale_index(out)
     return [
         Step(
             name="figures",
@@ -67,7 +66,10 @@ def _made(analysis: AnalysisPlan) -> list[str]:
 
 
 def drop_stale_index(out: Path) -> None:
-    """Forget the index of figures if one of them is gone or changed: they are drawn again."""
+    """Forget the index of figures if one of them is gone or changed: they are drawn again.
+
+    Called by the driver that holds the folder's lock, before the plan runs.
+    """
     index = out / "figures" / INDEX
     try:
         listed = json.loads(index.read_text(encoding="utf-8"))
