@@ -135,3 +135,39 @@ def test_blank_fields_show_nothing(hess_store, tmp_path):
     assert not results["detected"] and abs(results["counts"]["significance"]) < 3
     assert results["spectrum"]["assumed"]
     assert results["counts"]["livetime_h"] == pytest.approx(19.23, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tag", "on_radius", "background", "n_runs", "sigma"),
+    [
+        ("msh1552", "0.3 deg", "fov", 20, 10),
+        ("rxj1713", "0.6 deg", "fov", 15, 8),
+        ("pks2155_flare", None, "reflected", 15, 150),
+        ("pks2155_steady", None, "reflected", 6, 10),
+    ],
+)
+def test_other_sources_need_nothing_but_their_radius(
+    hess_store, tmp_path, tag, on_radius, background, n_runs, sigma
+):
+    options = {"engine": {"workers": 2}, "regions": {"on_radius": on_radius} if on_radius else {}}
+    result = daybreak.analyse(
+        tag, store=hess_store, out=tmp_path / "out", options=options, strict=True
+    )
+    results = result.results
+    assert len(results["runs"]) == n_runs and results["runs_left_out"] == []
+    assert results["background"]["used"] == background
+    assert results["counts"]["significance"] > sigma
+    assert results["extended"] == (on_radius is not None)
+    assert np.isfinite(results["maps"]["ring"]["off_width"])
+    flags = {run["obs_id"]: run["flags"] for run in results["runs"]}
+    if tag == "msh1552":
+        assert flags[20283] and "BACKGROUND_LOW" in flags[20283]
+        assert not any("BACKGROUND_LOW" in f for o, f in flags.items() if o != 20283)
+    livetime = {"msh1552": 8.33, "rxj1713": 6.29, "pks2155_flare": 6.58, "pks2155_steady": 2.61}
+    assert results["counts"]["livetime_h"] == pytest.approx(livetime[tag], abs=0.01)
+    minutes = result.table("lightcurve_minutes").meta
+    if tag == "pks2155_flare":
+        assert minutes["p_value"] < 1e-20 and minutes["fvar"] > 0.5 and len(minutes["blocks"]) > 2
+    else:
+        assert minutes["p_value"] > 1e-3 and len(minutes["blocks"]) == 1
