@@ -1,0 +1,178 @@
+"""Bring one file from a source into a store: to a temporary name, checked, synced, renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daybreak.stores.fits import DamagedFileError, FileChecker
+from daybreak.stores.paths import inside
+from daybreak.stores.record import FileRecord, StoreFolder, sync_folder
+from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, TransientError
+
+ATTEMPTS = 6
+_FITS_ENDS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fits.fz", ".fts", ".fts.gz")
+
+
+class StoppedError(Exception):
+    """The user stopped the copy."""
+
+
+@dataclass
+class Job:
+    """One file to be brought.
+
+    Attributes
+    ----------
+    path
+        Relative to both stores.
+    sha256
+        What the source says it should be; empty if it does not.
+    is_fits
+        Whether its structure can be checked.
+    stat
+        Size and time at the source, where they are known already.
+    """
+
+    path: str
+    sha256: str = ""
+    is_fits: bool = True
+    stat: Stat | None = None
+
+
+def looks_like_fits(path: str) -> bool:
+    """Whether a file of this name should be a FITS file."""
+    return path.lower().endswith(_FITS_ENDS)
+
+
+def check_local(path: Path, *, is_fits: bool) -> tuple[str, str]:
+    """Digest of a file that is here, after checking its structure.
+
+    Returns
+    -------
+    sha256 : str
+        Of its content.
+    check : str
+        What it was checked against, as in `FileRecord`.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is not a whole FITS file although it should be.
+    """
+    sha, checker = hashlib.sha256(), FileChecker()
+    with path.open("rb", buffering=0) as stream:
+        while chunk := stream.read(CHUNK):
+            sha.update(chunk)
+            if is_fits:
+                checker.feed(chunk)
+    return sha.hexdigest(), _finish(checker) if is_fits else "none"
+
+
+def _finish(checker: FileChecker) -> str:
+    checker.finish()
+    return "gzip" if checker.compressed else "fits"
+
+
+class Carrier:
+    """Carries files from a source into a store; used by many threads at once.
+
+    Parameters
+    ----------
+    source, store
+        From where and to where.
+    stop
+        Set it to end all transfers at their next chunk.
+    on_bytes
+        Called with the number of bytes of each chunk that came.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        store: StoreFolder,
+        stop: threading.Event,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        self.source, self.store = source, store
+        self._stop, self._on_bytes = stop, on_bytes
+
+    def bring(self, job: Job) -> FileRecord:
+        """Bring one file, trying again when the transfer broke off or damaged it.
+
+        Raises
+        ------
+        MissingSourceError, TransientError, DamagedFileError
+            If it can't be had whole.
+        OSError
+            If it can't be written.
+        StoppedError
+            If the user stopped the copy.
+        """
+        failure: Exception | None = None
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                pause = min(0.1 * 3.0 ** (attempt - 1), 5.0) * random.uniform(0.5, 1.5)  # noqa: S311
+                if self._stop.wait(pause):
+                    raise StoppedError
+            try:
+                return self._once(job)
+            except MissingSourceError:
+                raise
+            except (TransientError, DamagedFileError) as error:
+                failure = error
+                if self.source.is_local and isinstance(error, DamagedFileError):
+                    raise
+        raise failure if failure is not None else AssertionError
+
+    def _once(self, job: Job) -> FileRecord:
+        part = self.store.part()
+        stats: list[Stat] = []
+        try:
+            with part.open("wb", buffering=0) as stream:
+                sha256, check = self._pour(job, stream.fileno(), stats)
+            target = inside(self.store.root, job.path)
+            if not target.parent.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sync_folder(target.parent.parent)
+            if target.is_dir() and not target.is_symlink():
+                raise MissingSourceError("a folder of that name stands in its place")
+            for stat in stats:
+                if stat.mtime_ns is not None:  # the next copy knows the file by its time
+                    os.utime(part, ns=(stat.mtime_ns, stat.mtime_ns))
+            found = part.stat()
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return FileRecord(job.path, found.st_size, found.st_mtime_ns, sha256, check)
+
+    def _pour(self, job: Job, handle: int, stats: list[Stat]) -> tuple[str, str]:
+        """Write the content to an open file; digest and check."""
+        sha = hashlib.sha256()
+        checker = FileChecker() if job.is_fits and not job.sha256 else None
+        for chunk in self.source.chunks(job.path, stats.append):
+            if self._stop.is_set():
+                raise StoppedError
+            sha.update(chunk)
+            if checker is not None:
+                checker.feed(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(handle, view) :]
+            self._on_bytes(len(chunk))
+        digest = sha.hexdigest()
+        check = "none"
+        if job.sha256 and digest != job.sha256:
+            raise DamagedFileError("its SHA-256 is not the one that the source's list gives")
+        if job.sha256:
+            check = "sha256"
+        elif checker is not None:
+            check = _finish(checker)
+        os.fsync(handle)
+        return digest, check
