@@ -112,7 +112,14 @@ class CommitResult:
     changed: list[str] = field(default_factory=list)
 
 
-def _local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes]:
+def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes]:
+    """An index of the destination, parsed and as it is; None and no bytes if it is not there.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged.
+    """
     target = inside(store.root, path)
     try:
         data = target.read_bytes()
@@ -159,8 +166,8 @@ def commit(
     keep
         Local rows win over the source's.
     """
-    obs, obs_bytes = _local_table(store, dataset.obs_path)
-    hdu, hdu_bytes = _local_table(store, dataset.hdu_path)
+    obs, obs_bytes = local_table(store, dataset.obs_path)
+    hdu, hdu_bytes = local_table(store, dataset.hdu_path)
     identical = obs_bytes == index.obs_bytes and hdu_bytes == index.hdu_bytes
     if identical and whole.issuperset(index.runs):
         return CommitResult(set(index.runs))
@@ -226,8 +233,8 @@ def same_table(first: IndexTable, second: IndexTable) -> bool:
 
 def tidy(store: StoreFolder, dataset: Dataset) -> CommitResult:
     """Drop duplicate rows and runs whose files are not here; the lock must be held."""
-    obs, _ = _local_table(store, dataset.obs_path)
-    hdu, _ = _local_table(store, dataset.hdu_path)
+    obs, _ = local_table(store, dataset.obs_path)
+    hdu, _ = local_table(store, dataset.hdu_path)
     if obs is None or hdu is None:
         return CommitResult()
     gone = runs_not_here(store, hdu, folder_of(dataset.hdu_path))

@@ -40,6 +40,7 @@ class Hdu:
 
     header: dict[str, Any]
     offset: int
+    header_bytes: int
     data_bytes: int
     checksummed: bool = False
 
@@ -52,6 +53,10 @@ class Hdu:
     def padded_bytes(self) -> int:
         """Size of the data unit with its padding."""
         return -(-self.data_bytes // BLOCK) * BLOCK
+
+    def sizes(self) -> set[int]:
+        """What one may mean by its size: data, data with padding, or all of it."""
+        return {self.data_bytes, self.padded_bytes, self.header_bytes + self.padded_bytes}
 
 
 def parse_value(text: str) -> Any:
@@ -228,7 +233,7 @@ class FitsWalker:
         header = parse_header(bytes(self._buffer))
         wanted = self._checksums and bool(header.get("DATASUM") or header.get("CHECKSUM"))
         self._header_sum = ones_complement_sum(bytes(self._buffer)) if wanted else 0
-        hdu = Hdu(header, self._position, data_size(header))
+        hdu = Hdu(header, self._position, len(self._buffer), data_size(header))
         self._position += len(self._buffer)
         self._buffer.clear()
         self.hdus.append(hdu)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from daybreak.stores.choose import Selection, choose, iso, start_mjd, target_nam
 from daybreak.stores.claims import claims_of
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.quick import Facts, read_facts
-from daybreak.stores.source import LocalSource, Source, open_source
+from daybreak.stores.source import Source, open_source
 
 _COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
 
@@ -335,7 +335,7 @@ def list_store(
     dataset: str | None = None,
     selection: Selection | None = None,
     runs: bool = False,
-    options: dict[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> StoreInfo:
     """Datasets of a store and what is really there.
 
@@ -385,4 +385,4 @@ def list_store(
             by_id = {run.obs_id: run for run in table}
             info.runs = [by_id[run] for run in wanted]
         found.append(info)
-    return StoreInfo(LocalSource(Path(source.root)).name if source.is_local else source.name, found)
+    return StoreInfo(source.name, found)

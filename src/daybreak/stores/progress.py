@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+CHECKS = {
+    "sha256": "compared with the SHA-256 that the source gives",
+    "gzip": "checked by FITS structure and gzip CRC",
+    "fits": "checked by FITS structure (and DATASUM where there is one)",
+    "none": "are not FITS; their size was checked",
+}
+
 
 class Progress(Protocol):
     """What a progress display has to understand."""

@@ -121,7 +121,7 @@ class StoreFolder:
             pid = rest.partition("-")[0]
             ours = host == self._host and pid.isdigit()
             try:
-                dead = not _alive(int(pid)) if ours else time.time() - part.stat().st_mtime > 7e5
+                dead = not alive(int(pid)) if ours else time.time() - part.stat().st_mtime > 7e5
                 if dead:
                     part.unlink(missing_ok=True)
             except FileNotFoundError:
@@ -221,7 +221,8 @@ def _last_byte(path: Path) -> bytes:
         return stream.read(1)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this host lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
