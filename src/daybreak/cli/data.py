@@ -62,7 +62,7 @@ def fetch(
 ) -> None:
     """Fetch a data set from its official address and check it."""
     from daybreak.api.datasets import fetch_dataset
-    from daybreak.cli.progress import fetch_progress
+    from daybreak.cli.bars import fetch_progress
 
     with fetch_progress() as progress:
         result = fetch_dataset(

@@ -195,7 +195,7 @@ def copy(
 ) -> None:
     """Copy a store or some of its runs; only what is missing or damaged is transferred."""
     from daybreak.api.stores import copy_store, require_complete
-    from daybreak.cli.progress import copy_progress
+    from daybreak.cli.bars import copy_progress
 
     with copy_progress() as progress:
         result = copy_store(
@@ -255,7 +255,7 @@ def verify(
 ) -> None:
     """Read every file of a store and compare it with checksums, structure and index."""
     from daybreak.api.stores import require_sound, verify_store
-    from daybreak.cli.progress import bytes_progress
+    from daybreak.cli.bars import bytes_progress
 
     with bytes_progress("verifying") as on_file:
         result = verify_store(
