@@ -296,10 +296,13 @@ def commit_master(
         else:
             kept.append(entry)
     merged["datasets"] = kept
-    data = json.dumps(merged, indent=2, ensure_ascii=False).encode() + b"\n"
     if everything and raw and theirs == merged:
-        data = raw
-    if data == old_bytes or (old_bytes and merged == content):
+        data = raw  # the source's own bytes, so that a full copy is identical
+    elif old_bytes and merged == content:
+        return False
+    else:
+        data = json.dumps(merged, indent=2, ensure_ascii=False).encode() + b"\n"
+    if data == old_bytes:
         return False
     replace_together(store, {MASTER: data})
     return True

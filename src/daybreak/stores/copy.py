@@ -68,6 +68,7 @@ class _Session:
             recover(self.store)
             fresh, self.fresh = self.fresh, []
             self.store.append(fresh)
+            self.store.refresh_sums(fresh)
             counts = {}
             for dataset, index, part, asked in self.parts:
                 whole = {

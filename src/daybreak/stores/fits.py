@@ -31,7 +31,15 @@ _ERRORS: tuple[type[Exception], ...] = (zlib.error, _inflate.error)
 
 
 class DamagedFileError(ValueError):
-    """A file is not the whole, well-formed FITS (or gzip) file that it should be."""
+    """A file is not the whole, well-formed FITS (or gzip) file that it should be.
+
+    Attributes
+    ----------
+    digest
+        SHA-256 of what was there instead, where the whole of it was seen.
+    """
+
+    digest: str = ""
 
 
 @dataclass
@@ -264,6 +272,8 @@ class FitsWalker:
                     f"truncated: {missing} bytes of HDU {self._label()} are missing"
                 )
             self._end_unpadded()
+        elif self._buffer and not self.hdus and not self._buffer.startswith(b"SIMPLE"):
+            raise DamagedFileError("no FITS header at the start (byte 0)")
         elif self._buffer.strip(b"\0 "):
             raise DamagedFileError(f"truncated inside the header at byte {self._position}")
         if not self.hdus:
@@ -323,12 +333,15 @@ class FileChecker:
     walker: FitsWalker = field(default_factory=FitsWalker)
     compressed: bool | None = None
     _gunzip: Gunzipper | None = None
+    _first: bytes = b""
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the file."""
-        if not data:
-            return
         if self.compressed is None:
+            data = self._first + data
+            if len(data) < len(_GZIP):
+                self._first = data
+                return
             self.compressed = data[:2] == _GZIP
             self._gunzip = Gunzipper() if self.compressed else None
         if self._gunzip is None:

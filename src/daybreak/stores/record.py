@@ -16,7 +16,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,11 @@ def parse_sums(data: bytes) -> dict[str, str]:
             except UnsafePathError:
                 continue
     return found
+
+
+def sums_text(sums: Mapping[str, str]) -> str:
+    """The same as text."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
 
 
 class StoreFolder:
@@ -180,6 +185,17 @@ class StoreFolder:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise output_error(path, error) from error
+
+    def refresh_sums(self, records: Iterable[FileRecord]) -> None:
+        """Correct a ``SHA256SUMS`` of this store for files that changed; the lock must be held."""
+        path = self.root / SUMS
+        try:
+            old = parse_sums(path.read_bytes())
+        except OSError:
+            return
+        new = {record.path: record.sha256 for record in records if record.path in old}
+        if any(old[name] != digest for name, digest in new.items()):
+            self.replace(path, sums_text({**old, **new}).encode())
 
     def compact(self) -> None:
         """Write the manifest anew if most of its lines are superseded; the lock must be held."""

@@ -245,9 +245,20 @@ def read_table(data: bytes) -> IndexTable:
     DamagedFileError
         If it is not whole or not a table.
     """
-    data = _inflate_all(data)
+    try:
+        return _read_table(_inflate_all(data))
+    except DamagedFileError:
+        raise
+    except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise DamagedFileError(f"its header makes no sense: {error}") from None
+
+
+def _read_table(data: bytes) -> IndexTable:
     header, raw, start = _find_table(data)
-    fields = [_field(header, i + 1) for i in range(int(header.get("TFIELDS", 0)))]
+    count = header.get("TFIELDS")
+    if not isinstance(count, int) or not 0 < count < 1000:
+        raise DamagedFileError(f"header keyword TFIELDS is {count!r}")
+    fields = [_field(header, i + 1) for i in range(count)]
     dtype = np.dtype([(f"f{i}", _dtype(f[1], f[2])) for i, f in enumerate(fields)])
     if dtype.itemsize != header["NAXIS1"]:
         raise DamagedFileError(f"rows of {header['NAXIS1']} bytes, columns of {dtype.itemsize}")

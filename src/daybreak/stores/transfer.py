@@ -115,10 +115,11 @@ class Carrier:
             If the user stopped the copy.
         """
         failure: Exception | None = None
+        seen: set[str] = set()
         for attempt in range(ATTEMPTS):
             if attempt:
                 pause = min(0.1 * 3.0 ** (attempt - 1), 5.0) * random.uniform(0.5, 1.5)  # noqa: S311
-                if self._stop.wait(pause):
+                if self._stop.wait(pause if isinstance(failure, TransientError) else 0.02):
                     raise StoppedError
             try:
                 return self._once(job)
@@ -126,8 +127,11 @@ class Carrier:
                 raise
             except (TransientError, DamagedFileError) as error:
                 failure = error
-                if self.source.is_local and isinstance(error, DamagedFileError):
-                    raise
+                if isinstance(error, DamagedFileError):
+                    # the same bytes twice: it's damaged at the source, not on the way
+                    if self.source.is_local or error.digest in seen:
+                        raise
+                    seen.update({error.digest} - {""})
         raise failure if failure is not None else AssertionError
 
     def _once(self, job: Job) -> FileRecord:
@@ -156,23 +160,31 @@ class Carrier:
         """Write the content to an open file; digest and check."""
         sha = hashlib.sha256()
         checker = FileChecker() if job.is_fits and not job.sha256 else None
+        damage: DamagedFileError | None = None
         for chunk in self.source.chunks(job.path, stats.append):
             if self._stop.is_set():
                 raise StoppedError
             sha.update(chunk)
-            if checker is not None:
-                checker.feed(chunk)
+            if checker is not None and damage is None:
+                try:
+                    checker.feed(chunk)
+                except DamagedFileError as error:
+                    damage = error  # read on, so that its digest is known
             view = memoryview(chunk)
             while view:
                 view = view[os.write(handle, view) :]
             self._on_bytes(len(chunk))
         digest = sha.hexdigest()
-        check = "none"
+        check = "sha256" if job.sha256 else "none"
         if job.sha256 and digest != job.sha256:
-            raise DamagedFileError("its SHA-256 is not the one that the source's list gives")
-        if job.sha256:
-            check = "sha256"
-        elif checker is not None:
-            check = _finish(checker)
+            damage = DamagedFileError("its SHA-256 is not the one that the source's list gives")
+        elif checker is not None and damage is None:
+            try:
+                check = _finish(checker)
+            except DamagedFileError as error:
+                damage = error
+        if damage is not None:
+            damage.digest = digest
+            raise damage
         os.fsync(handle)
         return digest, check

@@ -19,7 +19,7 @@ from daybreak.stores.commit import JOURNAL, recover
 from daybreak.stores.fits import DamagedFileError, FileChecker, Hdu
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.merge import time_shift
-from daybreak.stores.record import SUMS, FileRecord, StoreFolder, parse_sums
+from daybreak.stores.record import SUMS, FileRecord, StoreFolder, parse_sums, sums_text
 from daybreak.stores.repair import repair_index, require_writable
 from daybreak.stores.source import CHUNK, LocalSource, open_source
 from daybreak.stores.table import run_key
@@ -365,13 +365,9 @@ def _repair(source: LocalSource, master: str | None, name: str | None) -> list[I
 
 def _write_sums(root: Path, verifier: _Verifier) -> str:
     bad = {f.where for f in verifier.result.errors}
-    lines = [
-        f"{digest}  {path}\n"
-        for path, digest in sorted(verifier.digests.items())
-        if path not in bad and digest
-    ]
+    good = {path: sha for path, sha in verifier.digests.items() if path not in bad and sha}
     store = StoreFolder(root)
     store.prepare()
     with store.lock():
-        store.replace(root / SUMS, "".join(lines).encode())
+        store.replace(root / SUMS, sums_text(good).encode())
     return str(root / SUMS)
