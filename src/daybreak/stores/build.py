@@ -16,7 +16,7 @@ from daybreak.stores.choose import separation
 from daybreak.stores.commit import commit_master, recover, replace_together
 from daybreak.stores.fits import DamagedFileError, Hdu, check_file
 from daybreak.stores.layout import Dataset
-from daybreak.stores.merge import time_shift
+from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import OWN_FOLDER, folder_of
 from daybreak.stores.record import StoreFolder
 from daybreak.stores.table import Column, IndexTable, pack, run_key
@@ -160,7 +160,7 @@ def _run_of(header: dict[str, Any]) -> str:
     return "" if value is None or isinstance(value, bool) else run_key(str(value))
 
 
-def _obs_values(header: dict[str, Any], shift: float) -> dict[str, Any]:
+def _obs_values(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
     values = dict(header)
     alt, zen = header.get("ALT_PNT"), header.get("ZEN_PNT")
     if isinstance(alt, int | float) and zen is None:
@@ -169,7 +169,8 @@ def _obs_values(header: dict[str, Any], shift: float) -> dict[str, Any]:
         values["ALT_PNT"] = 90.0 - zen
     for key in ("TSTART", "TSTOP"):
         if isinstance(header.get(key), int | float):
-            values[key] = header[key] + shift
+            seconds = np.array([float(header[key])])
+            values[key] = float(convert_times(seconds, header, first)[0])
     values["EVENT_COUNT"] = header.get("NAXIS2")
     places = [header.get(k) for k in ("RA_PNT", "DEC_PNT", "RA_OBJ", "DEC_OBJ")]
     if all(isinstance(p, int | float) and not isinstance(p, bool) for p in places):
@@ -245,7 +246,7 @@ def build_tables(
             continue
         first = first or header
         try:
-            rows[run] = _obs_values(header, time_shift(header, first))
+            rows[run] = _obs_values(header, first)
         except StoreError as error:
             skipped[each.path] = error.what
             continue

@@ -23,6 +23,7 @@ from daybreak.stores.merge import HDU_KEYS, merge, unique, without
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, inside, resolve
 from daybreak.stores.record import StoreFolder, sync_folder
 from daybreak.stores.table import IndexTable, pack, read_table
+from daybreak.stores.times import with_exact_times
 
 JOURNAL = "journal.json"
 
@@ -172,7 +173,11 @@ def commit(
     if identical and whole.issuperset(index.runs):
         return CommitResult(set(index.runs))
     known = set(index.obs_runs) & set(index.hdu_runs)
-    new_obs = merge(obs, index.obs, whole & known, ("OBS_ID",), keep=keep)
+    theirs = index.obs
+    if obs is not None and hdu is not None and set(obs.run_keys()) - set(index.obs_runs):
+        obs = with_exact_times(store, dataset, obs, hdu)
+        theirs = with_exact_times(store, dataset, theirs, index.hdu)
+    new_obs = merge(obs, theirs, whole & known, ("OBS_ID",), keep=keep)
     new_hdu = merge(hdu, index.hdu, whole & known, HDU_KEYS, keep=keep)
     base = folder_of(dataset.hdu_path)
     listed = set(new_obs.run_keys())

@@ -24,6 +24,7 @@ from daybreak.products.atomic import output_error
 from daybreak.stores.choose import Selection, choose
 from daybreak.stores.commit import check_names, commit, commit_master, recover
 from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.landing import Arrived, Landing
 from daybreak.stores.layout import (
     Dataset,
     Index,
@@ -32,7 +33,7 @@ from daybreak.stores.layout import (
     read_master,
     select_datasets,
 )
-from daybreak.stores.paths import MASTER, UnsafePathError
+from daybreak.stores.paths import MASTER
 from daybreak.stores.plan import Known, Plan, make_plan, read_sums
 from daybreak.stores.progress import CopyResult, DatasetCopy, NoProgress, Progress
 from daybreak.stores.record import FileRecord, StoreFolder
@@ -269,27 +270,38 @@ def _plan(
     return plan.jobs
 
 
+Queue = SimpleQueue[tuple[Job, Future[Arrived]]]
+
+
 def _run(session: _Session, jobs: list[Job], workers: int) -> None:
     carrier = Carrier(session.source, session.store, session.stop, session.progress.advance)
     session.progress.start(len(jobs), session.result.to_copy_bytes)
     pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(jobs))))
-    ready: SimpleQueue[tuple[Job, Future[FileRecord]]] = SimpleQueue()
+    landing, ready = Landing(session.store), Queue()
     try:
         for job in jobs:
             future = pool.submit(carrier.bring, job)
             future.add_done_callback(lambda done, job=job: ready.put((job, done)))  # type: ignore[misc]
-        _collect(session, ready, len(jobs))
+        _collect(session, landing, ready, len(jobs))
     except KeyboardInterrupt:
         session.stop.set()
         pool.shutdown(cancel_futures=True)
         while not ready.empty():
-            _take(session, *ready.get())
+            _take(session, landing, *ready.get())
+        _settle(session, landing)
         session.checkpoint()
         raise InterruptedByUser(
             f"stopped; {session.result.copied} of {len(jobs)} files were copied, are checked and "
             "stay",
             "The same command goes on from there.",
         ) from None
+    except OSError as error:
+        session.stop.set()
+        pool.shutdown(cancel_futures=True)
+        with contextlib.suppress(OSError, OutputError):  # index what is here, if that is possible
+            _settle(session, landing)
+            session.checkpoint()
+        raise output_error(session.store.root, error) from error
     finally:
         session.stop.set()
         pool.shutdown(cancel_futures=True)
@@ -298,25 +310,16 @@ def _run(session: _Session, jobs: list[Job], workers: int) -> None:
         session.store.compact()
 
 
-def _collect(
-    session: _Session, ready: SimpleQueue[tuple[Job, Future[FileRecord]]], count: int
-) -> None:
+def _collect(session: _Session, landing: Landing, ready: Queue, count: int) -> None:
     """Take the files as they come; write them down every few seconds."""
     last, pause = time.monotonic(), _CHECKPOINT_S
     while count:
-        try:
-            job, future = ready.get(timeout=pause)
-        except Empty:
-            pass
-        else:
+        with contextlib.suppress(Empty):
+            job, future = ready.get(timeout=0.1)
             count -= 1
-            try:
-                _take(session, job, future)
-            except OSError as error:
-                session.stop.set()
-                _save_what_can_be(session)
-                raise output_error(session.store.root / job.path, error) from error
-            session.progress.done(job.path)
+            _take(session, landing, job, future)
+        if landing.is_due() or not count:
+            _settle(session, landing)
         if session.fresh and time.monotonic() - last > pause:
             before = time.monotonic()
             session.checkpoint()
@@ -324,29 +327,28 @@ def _collect(
             pause = max(_CHECKPOINT_S, 10.0 * (last - before))
 
 
-def _save_what_can_be(session: _Session) -> None:
-    """Index what is here although something went wrong (a full disk may not allow it)."""
-    with contextlib.suppress(OutputError):
-        session.checkpoint()
-
-
-def _take(session: _Session, job: Job, future: Future[FileRecord]) -> None:
-    """Note one file that came, or why it did not; errors of writing are raised."""
+def _take(session: _Session, landing: Landing, job: Job, future: Future[Arrived]) -> None:
+    """Take one file that came, or note why it did not; errors of writing are raised."""
     if future.cancelled():
         return
     try:
-        record = future.result()
+        landing.add(future.result())
     except (MissingSourceError, TransientError, DamagedFileError) as error:
         session.result.failed[job.path] = str(error)
-        return
-    except UnsafePathError as error:
-        session.result.failed[job.path] = error.what
-        return
+        session.progress.done(job.path)
     except StoppedError:
         return
-    session.sound.add(job.path)
-    session.fresh.append(record)
+
+
+def _settle(session: _Session, landing: Landing) -> None:
     result = session.result
-    result.copied += 1
-    result.copied_bytes += record.size
-    result.checks[record.check] = result.checks.get(record.check, 0) + 1
+    for record, error in landing.settle():
+        session.progress.done(record.path)
+        if error is not None:
+            result.failed[record.path] = error.what if isinstance(error, StoreError) else str(error)
+            continue
+        session.sound.add(record.path)
+        session.fresh.append(record)
+        result.copied += 1
+        result.copied_bytes += record.size
+        result.checks[record.check] = result.checks.get(record.check, 0) + 1

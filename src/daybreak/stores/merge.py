@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daybreak.errors import StoreError
 from daybreak.stores.layout import rows_of
 from daybreak.stores.table import Array, Column, IndexTable
+
+Floats = npt.NDArray[np.float64]
 
 HDU_KEYS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _TIMES = ("TSTART", "TSTOP")
@@ -96,40 +99,53 @@ def _join_ids(first: Column, second: Column) -> Column:
         return Column(np.array([text.encode() for text in texts], dtype="S"))
 
 
-def time_shift(old: dict[str, Any], new: dict[str, Any]) -> float:
-    """Seconds to add to a time that counts from the reference of `old` to count from `new`'s.
+def _has_reference(header: dict[str, Any]) -> bool:
+    return isinstance(header.get("MJDREFI"), int | float)
 
-    Zero where one of the headers does not say.
+
+def _reference(header: dict[str, Any]) -> tuple[float, float, str]:
+    scale = str(header.get("TIMESYS") or "").strip().lower()
+    return float(header["MJDREFI"]), float(header.get("MJDREFF") or 0.0), scale
+
+
+def convert_times(values: Floats, old: dict[str, Any], new: dict[str, Any]) -> Floats:
+    """Seconds that count from the reference of `old`, counted from that of `new`.
+
+    Unchanged where one of the headers has no reference (MJDREFI).
 
     Raises
     ------
     StoreError
-        If the time scales differ.
+        If the time scales differ and one of them is not a known scale.
     """
-    if not all(isinstance(h.get("MJDREFI"), int | float) for h in (old, new)):
-        return 0.0
-    scales = [str(h.get("TIMESYS", "")).strip().upper() for h in (old, new)]
-    if all(scales) and scales[0] != scales[1]:
-        raise StoreError(
-            f"one index counts time in {scales[0]}, the other in {scales[1]}",
-            "Copy the stores to separate folders.",
-        )
-    days = float(old["MJDREFI"]) - float(new["MJDREFI"])
-    rest = float(old.get("MJDREFF") or 0.0) - float(new.get("MJDREFF") or 0.0)
-    return days * 86400.0 + rest * 86400.0
+    if not (_has_reference(old) and _has_reference(new)):
+        return values
+    (day, part, scale), (new_day, new_part, new_scale) = _reference(old), _reference(new)
+    if scale and new_scale and scale != new_scale:
+        from astropy.time import Time
+
+        if not {scale, new_scale} <= {"utc", "tt", "tai", "tdb", "tcb", "tcg"}:
+            raise StoreError(
+                f"one index counts time in {scale!r}, the other in {new_scale!r}",
+                "Copy the stores to separate folders.",
+            )
+        good = np.isfinite(values)
+        moments = Time(day, part + np.where(good, values, 0.0) / 86400.0, format="mjd", scale=scale)
+        zero = Time(new_day, new_part, format="mjd", scale=new_scale)
+        moved = getattr(moments, new_scale)
+        days = (moved.jd1 - zero.jd1) + (moved.jd2 - zero.jd2)
+        return np.where(good, days * 86400.0, np.nan)
+    shift = (day - new_day) * 86400.0 + (part - new_part) * 86400.0
+    return values + shift if shift else values
 
 
-def _shifted(table: IndexTable, header: dict[str, Any]) -> IndexTable:
-    if not any(table.column(name) is not None for name in _TIMES):
-        return table
-    shift = time_shift(table.header, header)
-    if shift == 0.0:
-        return table
+def _with_times_of(table: IndexTable, header: dict[str, Any]) -> IndexTable:
     columns = dict(table.columns)
     for name, column in table.columns.items():
         if name.upper() in _TIMES and column.values.dtype.kind == "f":
-            values = column.values.astype(np.float64) + shift
-            columns[name] = Column(values, column.unit, column.mask)
+            values = convert_times(column.values.astype(np.float64), table.header, header)
+            if not np.array_equal(values, column.values, equal_nan=True):
+                columns[name] = Column(values, column.unit, column.mask)
     return IndexTable(columns, table.header, table.comments)
 
 
@@ -146,7 +162,7 @@ def stack(first: IndexTable, second: IndexTable) -> IndexTable:
     """
     if not len(first) and not first.columns:
         return second
-    second = _shifted(second, first.header)
+    second = _with_times_of(second, first.header)
     columns: dict[str, Column] = {}
     for name, column in first.columns.items():
         other = second.column(name)

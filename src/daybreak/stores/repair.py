@@ -14,7 +14,7 @@ from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import HDU_KEYS, stack, unique
 from daybreak.stores.paths import UnsafePathError, folder_of
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import IndexTable, pack
+from daybreak.stores.table import Column, IndexTable, pack
 
 
 def repair_tables(
@@ -42,10 +42,19 @@ def repair_tables(
         ]
         shared = old_hdu.take(np.array(keep, dtype=bool))
         if len(shared):
+            shared = _with_sizes(shared, root, [p for p, k in zip(paths, keep, strict=True) if k])
             hdu = unique(stack(hdu, shared), HDU_KEYS)
             for path in {p for p, good in zip(paths, keep, strict=True) if good}:
                 skipped.pop(path, None)
     return obs, hdu, skipped
+
+
+def _with_sizes(hdu: IndexTable, root: Path, paths: list[str]) -> IndexTable:
+    """The rows with the true SIZE of their files."""
+    sizes = np.array([(root / path).stat().st_size for path in paths], dtype=np.int64)
+    name = next((n for n in hdu.columns if n.upper() == "SIZE"), "SIZE")
+    columns = {**hdu.columns, name: Column(sizes, "byte")}
+    return IndexTable(columns, hdu.header, hdu.comments)
 
 
 def _with_old_columns(obs: IndexTable, old: IndexTable) -> IndexTable:

@@ -1,4 +1,4 @@
-"""Bring one file from a source into a store: to a temporary name, checked, synced, renamed."""
+"""Bring one file from a source to a temporary name in a store, and check it on the way."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daybreak.stores.fits import DamagedFileError, FileChecker
-from daybreak.stores.paths import inside
-from daybreak.stores.record import FileRecord, StoreFolder, sync_folder
+from daybreak.stores.landing import Arrived, begin_writing
+from daybreak.stores.record import FileRecord, StoreFolder
 from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, TransientError
 
 ATTEMPTS = 6
@@ -102,8 +102,10 @@ class Carrier:
         self.source, self.store = source, store
         self._stop, self._on_bytes = stop, on_bytes
 
-    def bring(self, job: Job) -> FileRecord:
-        """Bring one file, trying again when the transfer broke off or damaged it.
+    def bring(self, job: Job) -> Arrived:
+        """Bring one file to a temporary name.
+
+        Tries again when the transfer broke off or damaged it.
 
         Raises
         ------
@@ -134,27 +136,21 @@ class Carrier:
                     seen.update({error.digest} - {""})
         raise failure if failure is not None else AssertionError
 
-    def _once(self, job: Job) -> FileRecord:
+    def _once(self, job: Job) -> Arrived:
         part = self.store.part()
         stats: list[Stat] = []
         try:
             with part.open("wb", buffering=0) as stream:
                 sha256, check = self._pour(job, stream.fileno(), stats)
-            target = inside(self.store.root, job.path)
-            if not target.parent.is_dir():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                sync_folder(target.parent.parent)
-            if target.is_dir() and not target.is_symlink():
-                raise MissingSourceError("a folder of that name stands in its place")
             for stat in stats:
                 if stat.mtime_ns is not None:  # the next copy knows the file by its time
                     os.utime(part, ns=(stat.mtime_ns, stat.mtime_ns))
             found = part.stat()
-            part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        return FileRecord(job.path, found.st_size, found.st_mtime_ns, sha256, check)
+        record = FileRecord(job.path, found.st_size, found.st_mtime_ns, sha256, check)
+        return Arrived(part, record)
 
     def _pour(self, job: Job, handle: int, stats: list[Stat]) -> tuple[str, str]:
         """Write the content to an open file; digest and check."""
@@ -186,5 +182,5 @@ class Carrier:
         if damage is not None:
             damage.digest = digest
             raise damage
-        os.fsync(handle)
+        begin_writing(handle)
         return digest, check

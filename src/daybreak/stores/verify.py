@@ -18,7 +18,7 @@ from daybreak.stores.choose import plain
 from daybreak.stores.commit import JOURNAL, recover
 from daybreak.stores.fits import DamagedFileError, FileChecker, Hdu
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
-from daybreak.stores.merge import time_shift
+from daybreak.stores.merge import convert_times
 from daybreak.stores.record import SUMS, FileRecord, StoreFolder, parse_sums, sums_text
 from daybreak.stores.repair import repair_index, require_writable
 from daybreak.stores.source import CHUNK, LocalSource, open_source
@@ -222,7 +222,6 @@ class _Verifier:
     def _headers(self, index: Index, files: dict[str, _File]) -> None:
         """Index rows against the EVENTS header of their file."""
         starts = {key: index.obs.floats(key) for key in ("TSTART", "TSTOP")}
-        columns = {key: index.obs.column(key) for key in starts}
         objects = index.obs.texts("OBJECT")
         rows = {run: i for i, run in reversed(list(enumerate(index.obs_runs)))}
         other: dict[str, str] = {}
@@ -234,22 +233,7 @@ class _Verifier:
             there = header.get("OBS_ID")
             if there is not None and run_key(str(there)) != run:
                 self.note(ERROR, "obs_id", f"run {run}", f"its EVENTS header says OBS_ID {there}")
-            try:
-                shift = time_shift(header, index.obs.header)
-            except StoreError as error:
-                self.note(WARNING, "time", f"run {run}", error.what)
-                continue
-            for key, values in starts.items():
-                column, value = columns[key], header.get(key)
-                if column is None or not isinstance(value, int | float):
-                    continue
-                single = column.values.dtype.itemsize < 8
-                allowed = abs(value) * 2e-7 + 1e-3 if single else 0.01
-                if np.isfinite(values[i]) and abs(value + shift - values[i]) > allowed:
-                    text = (
-                        f"{key} is {values[i]:.3f} in the index and {value + shift:.3f} in EVENTS"
-                    )
-                    self.note(ERROR, "time", f"run {run}", text)
+            self._times(run, header, index, {key: float(v[i]) for key, v in starts.items()})
             name = str(header.get("OBJECT") or "")
             if name and objects[i] and plain(name) != plain(objects[i]):
                 other[run] = f"{objects[i]!r} in the index, {name!r} in EVENTS"
@@ -258,6 +242,23 @@ class _Verifier:
             self.note(
                 WARNING, "target", f"{len(other)} runs", f"OBJECT differs, e.g. {run}: {text}"
             )
+
+    def _times(
+        self, run: str, header: dict[str, Any], index: Index, claimed: dict[str, float]
+    ) -> None:
+        for key, there in claimed.items():
+            column, value = index.obs.column(key), header.get(key)
+            if column is None or not isinstance(value, int | float) or not np.isfinite(there):
+                continue
+            try:
+                here = float(convert_times(np.array([float(value)]), header, index.obs.header)[0])
+            except StoreError as error:
+                return self.note(WARNING, "time", f"run {run}", error.what)
+            single = column.values.dtype.itemsize < 8
+            if abs(here - there) > (abs(here) * 2e-7 + 1e-3 if single else 0.01):
+                text = f"{key}: {there:.3f} in the index, {here:.3f} in EVENTS"
+                self.note(ERROR, "time", f"run {run}", text)
+        return None
 
     def extras(self, known: set[str]) -> None:
         """Files that no index row refers to."""
