@@ -98,6 +98,8 @@ def dl3_bytes(run: Run, *, irf: bool = True, noise: int = 0) -> bytes:
     events = {
         "EVENT_ID": ("K", np.arange(run.events, dtype=">i8")),
         "TIME": ("D", np.sort(rng.uniform(0, run.ontime, run.events)).astype(">f8")),
+        "RA": ("E", np.full(run.events, run.ra, ">f4")),
+        "DEC": ("E", np.full(run.events, run.dec, ">f4")),
         "ENERGY": ("E", rng.pareto(2.0, run.events).astype(">f4")),
     }
     gti = {"START": ("D", np.array([run.tstart], ">f8"))}
