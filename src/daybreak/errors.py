@@ -90,6 +90,12 @@ class ProductError(DaybreakError):
     exit_code = 11
 
 
+class StoreIntegrityError(DaybreakError):
+    """Verification of a data store found files or index rows that are damaged or missing."""
+
+    exit_code = 12
+
+
 class InterruptedByUser(DaybreakError):  # noqa: N818 - an interruption, not a fault
     """The user stopped the command; what was finished is kept."""
 

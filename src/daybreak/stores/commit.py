@@ -1,0 +1,364 @@
+"""Write what a copy brought into the indices and the `master.json` of the destination.
+
+Everything happens under the store's lock: the files are read again, so that two copies into one
+store add up. The new versions are first written beside the old ones and listed in a journal, so
+that a process that is killed between two renames leaves a store that the next one completes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daybreak.errors import StoreError
+from daybreak.products.atomic import output_error
+from daybreak.stores.claims import claims_of
+from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.layout import Dataset, Index, parse_master, row_paths
+from daybreak.stores.merge import HDU_KEYS, merge, unique, without
+from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, inside, resolve
+from daybreak.stores.record import StoreFolder, sync_folder
+from daybreak.stores.table import IndexTable, pack, read_table
+from daybreak.stores.times import with_exact_times
+
+JOURNAL = "journal.json"
+
+
+def recover(store: StoreFolder) -> bool:
+    """Finish the renames that a killed process began; the lock must be held.
+
+    Returns
+    -------
+    bool
+        Whether there was something to finish.
+    """
+    journal = store.own / JOURNAL
+    try:
+        moves = json.loads(journal.read_bytes())
+    except (OSError, ValueError):
+        return False
+    for part, target in moves if isinstance(moves, list) else []:
+        try:
+            source = store.own / "pending" / Path(str(part)).name
+            goal = inside(store.root, resolve_own(str(target)))
+        except UnsafePathError:
+            continue
+        if source.is_file():
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(goal)
+    journal.unlink(missing_ok=True)
+    return True
+
+
+def resolve_own(path: str) -> str:
+    """Like `resolve`, but the store's own `master.json` is allowed."""
+    return path if path == MASTER else resolve("", path)
+
+
+def replace_together(store: StoreFolder, files: dict[str, bytes]) -> None:
+    """Replace several files of the store so that all or none change, even if we are killed.
+
+    Parameters
+    ----------
+    store
+        Whose lock is held.
+    files
+        New content by path; in the order in which they should appear.
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the folder can't be written to; nothing has changed then.
+    """
+    if not files:
+        return
+    pending = store.own / "pending"
+    moves: list[tuple[str, str]] = []
+    try:
+        pending.mkdir(exist_ok=True)
+        for number, (path, data) in enumerate(files.items()):
+            store.replace(pending / str(number), data)
+            moves.append((str(number), path))
+            inside(store.root, path).parent.mkdir(parents=True, exist_ok=True)
+        store.replace(store.own / JOURNAL, json.dumps(moves).encode())
+        for name, path in moves:
+            (pending / name).replace(store.root / path)
+        for folder in {(store.root / path).parent for _name, path in moves}:
+            sync_folder(folder)
+        (store.own / JOURNAL).unlink(missing_ok=True)
+    except OSError as error:
+        raise output_error(store.root, error) from error
+
+
+@dataclass
+class CommitResult:
+    """What one commit did.
+
+    Attributes
+    ----------
+    indexed
+        Runs that the destination's index lists now.
+    dropped
+        Runs that it listed although one of their files is not here.
+    changed
+        Paths that were rewritten.
+    """
+
+    indexed: set[str] = field(default_factory=set)
+    dropped: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+
+def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes]:
+    """An index of the destination, parsed and as it is; None and no bytes if it is not there.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged.
+    """
+    target = inside(store.root, path)
+    try:
+        data = target.read_bytes()
+    except FileNotFoundError:
+        return None, b""
+    except OSError as error:
+        raise StoreError(f"can't read {target}: {error.strerror}") from error
+    try:
+        return read_table(data), data
+    except DamagedFileError as error:
+        raise StoreError(
+            f"the index {target} is damaged: {error}",
+            f"`daybreak store verify {store.root} --repair-index` makes it anew from the files.",
+        ) from None
+
+
+def runs_not_here(store: StoreFolder, hdu: IndexTable, base: str) -> set[str]:
+    """Runs of an HDU index that lack a file on disk."""
+    paths, problems = row_paths(hdu, base, str(store.root))
+    root = str(store.root)
+    there: dict[str, bool] = {}
+    missing = set()
+    for run, path, problem in zip(hdu.run_keys(), paths, problems, strict=True):
+        if path and path not in there:
+            there[path] = os.path.isfile(f"{root}/{path}")  # noqa: PTH113 - many thousand times
+        if problem or (path and not there[path]):
+            missing.add(run)
+    return missing
+
+
+def commit(
+    store: StoreFolder, dataset: Dataset, index: Index, whole: set[str], *, keep: bool
+) -> CommitResult:
+    """Make the destination's two index files list exactly the runs that are here.
+
+    Parameters
+    ----------
+    store
+        The destination, whose lock is held.
+    dataset, index
+        What is copied, and its indices at the source.
+    whole
+        Runs of the source all of whose files are here and checked.
+    keep
+        Local rows win over the source's.
+    """
+    obs, obs_bytes = local_table(store, dataset.obs_path)
+    hdu, hdu_bytes = local_table(store, dataset.hdu_path)
+    identical = obs_bytes == index.obs_bytes and hdu_bytes == index.hdu_bytes
+    if identical and whole.issuperset(index.runs):
+        return CommitResult(set(index.runs))
+    known = set(index.obs_runs) & set(index.hdu_runs)
+    theirs = index.obs
+    if obs is not None and hdu is not None and set(obs.run_keys()) - set(index.obs_runs):
+        obs = with_exact_times(store, dataset, obs, hdu)
+        theirs = with_exact_times(store, dataset, theirs, index.hdu)
+    new_obs = merge(obs, theirs, whole & known, ("OBS_ID",), keep=keep)
+    new_hdu = merge(hdu, index.hdu, whole & known, HDU_KEYS, keep=keep)
+    base = folder_of(dataset.hdu_path)
+    listed = set(new_obs.run_keys())
+    gone = runs_not_here(store, new_hdu, base) & (listed | set(new_hdu.run_keys()))
+    gone |= listed - set(new_hdu.run_keys())
+    new_obs = without(new_obs, gone)
+    new_hdu = without(new_hdu, (set(new_hdu.run_keys()) - listed) | gone)
+    result = CommitResult(set(new_obs.run_keys()), sorted(gone))
+    if not len(new_obs) and obs is None:
+        return result
+    files = _new_bytes(dataset, index, (obs, obs_bytes), (hdu, hdu_bytes), (new_obs, new_hdu))
+    replace_together(store, files)
+    result.changed = list(files)
+    return result
+
+
+def _new_bytes(
+    dataset: Dataset,
+    index: Index,
+    old_obs: tuple[IndexTable | None, bytes],
+    old_hdu: tuple[IndexTable | None, bytes],
+    new: tuple[IndexTable, IndexTable],
+) -> dict[str, bytes]:
+    """New content of the index files that change: HDU rows first, so that none is missing."""
+    out = {}
+    for path, (old, old_bytes), table, theirs, theirs_bytes in (
+        (dataset.hdu_path, old_hdu, new[1], index.hdu, index.hdu_bytes),
+        (dataset.obs_path, old_obs, new[0], index.obs, index.obs_bytes),
+    ):
+        if same_table(table, theirs):
+            data = theirs_bytes  # the source's own bytes, so that a full copy is identical
+        elif old is not None and same_table(table, old):
+            data = old_bytes
+        else:
+            data = pack(table, path)
+        if data != old_bytes:
+            out[path] = data
+    return out
+
+
+def same_table(first: IndexTable, second: IndexTable) -> bool:
+    """Whether two tables hold the same rows in the same order and the same columns."""
+    if len(first) != len(second) or list(first.columns) != list(second.columns):
+        return False
+    for name, column in first.columns.items():
+        other = second.columns[name]
+        if column.unit != other.unit or column.values.dtype != other.values.dtype:
+            return False
+        if column.values.tobytes() != other.values.tobytes():
+            return False
+        masks = [None if c.mask is None else c.mask.tobytes() for c in (column, other)]
+        if masks[0] != masks[1]:
+            return False
+    return {k: repr(v) for k, v in first.header.items()} == {
+        k: repr(v) for k, v in second.header.items()
+    }
+
+
+def tidy(store: StoreFolder, dataset: Dataset) -> CommitResult:
+    """Drop duplicate rows and runs whose files are not here; the lock must be held."""
+    obs, _ = local_table(store, dataset.obs_path)
+    hdu, _ = local_table(store, dataset.hdu_path)
+    if obs is None or hdu is None:
+        return CommitResult()
+    gone = runs_not_here(store, hdu, folder_of(dataset.hdu_path))
+    new_obs = unique(without(obs, gone), ("OBS_ID",))
+    new_hdu = unique(without(hdu, gone), HDU_KEYS)
+    files = {}
+    for path, old, new in ((dataset.hdu_path, hdu, new_hdu), (dataset.obs_path, obs, new_obs)):
+        if not same_table(old, new):
+            files[path] = pack(new, path)
+    replace_together(store, files)
+    return CommitResult(set(new_obs.run_keys()), sorted(gone), list(files))
+
+
+def commit_master(
+    store: StoreFolder,
+    entries: Iterable[Dataset],
+    raw: bytes,
+    *,
+    counted: dict[str, Callable[[], dict[str, float]]],
+    everything: bool,
+) -> bool:
+    """Bring the destination's `master.json` up to date; the lock must be held.
+
+    Parameters
+    ----------
+    entries
+        Datasets that were copied.
+    raw
+        The source's `master.json`; empty if it has none.
+    counted
+        For each dataset's name, a function that counts what is here, called only if the entry
+        claims totals.
+    everything
+        All datasets were copied whole: the source's bytes are kept where possible.
+
+    Returns
+    -------
+    bool
+        Whether it changed.
+    """
+    path = store.root / MASTER
+    try:
+        old_bytes = path.read_bytes()
+    except FileNotFoundError:
+        old_bytes = b""
+    if not raw and not old_bytes:
+        return False
+    content = parse_master(old_bytes, str(path)) if old_bytes else {}
+    theirs = parse_master(raw, MASTER) if raw else {}
+    merged = {**{k: v for k, v in theirs.items() if k != "datasets"}, **content}
+    kept = [e for e in content.get("datasets", []) if _is_here(store, e)]
+    for dataset in entries:
+        entry = _entry(dataset, counted.get(dataset.name))
+        same = [i for i, e in enumerate(kept) if e.get("name") == dataset.name]
+        if not _is_here(store, entry):
+            continue
+        if same:
+            kept[same[0]] = entry
+        else:
+            kept.append(entry)
+    merged["datasets"] = kept
+    if everything and raw and theirs == merged:
+        data = raw  # the source's own bytes, so that a full copy is identical
+    elif old_bytes and merged == content:
+        return False
+    else:
+        data = json.dumps(merged, indent=2, ensure_ascii=False).encode() + b"\n"
+    if data == old_bytes:
+        return False
+    replace_together(store, {MASTER: data})
+    return True
+
+
+def check_names(root: Path, entries: Iterable[Dataset]) -> None:
+    """Refuse a dataset whose name the destination's `master.json` uses for other index files.
+
+    Raises
+    ------
+    StoreError
+        If there is one, or if that `master.json` can't be read.
+    """
+    try:
+        content = parse_master((root / MASTER).read_bytes(), str(root / MASTER))
+    except OSError:
+        return
+    store = StoreFolder(root)
+    for dataset in entries:
+        for entry in content["datasets"]:
+            ours = {str(entry.get(k, "")).removesuffix(".gz") for k in ("hduindx", "obsindx")}
+            theirs = {p.removesuffix(".gz") for p in (dataset.hdu_path, dataset.obs_path)}
+            if entry.get("name") == dataset.name and ours != theirs and _is_here(store, entry):
+                raise StoreError(
+                    f"{root} has a dataset {dataset.name!r} with other index files "
+                    f"({', '.join(sorted(ours))})",
+                    "Choose another destination.",
+                )
+
+
+def _entry(dataset: Dataset, count: Callable[[], dict[str, float]] | None) -> dict[str, Any]:
+    entry = dict(dataset.keys) or {"name": dataset.name}
+    entry.setdefault("hduindx", dataset.hdu_path)
+    entry.setdefault("obsindx", dataset.obs_path)
+    claims = claims_of(dataset.description())
+    if claims and count is not None:
+        numbers = count()
+        for claim in claims:
+            value = numbers.get(claim.kind)
+            if value is not None and not claim.agrees(value):
+                entry[claim.key] = claim.rewritten(value, entry[claim.key])
+    return entry
+
+
+def _is_here(store: StoreFolder, entry: dict[str, Any]) -> bool:
+    for key in ("hduindx", "obsindx"):
+        try:
+            path = resolve("", str(entry.get(key, "")), root=str(store.root))
+        except UnsafePathError:
+            return False
+        other = path.removesuffix(".gz") if path.endswith(".gz") else f"{path}.gz"
+        if not any((store.root / p).is_file() for p in (path, other)):
+            return False
+    return True

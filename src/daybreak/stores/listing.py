@@ -1,0 +1,388 @@
+"""What is really in a store, counted from its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daybreak.errors import StoreError
+from daybreak.stores.choose import Selection, choose, iso, start_mjd, target_names
+from daybreak.stores.claims import claims_of
+from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
+from daybreak.stores.quick import Facts, read_facts
+from daybreak.stores.source import Source, open_source
+
+_COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
+
+
+@dataclass
+class RunInfo:
+    """One observation.
+
+    Attributes
+    ----------
+    obs_id, target, start
+        From the index; the start in the index's time scale.
+    ra_deg, dec_deg, zenith_deg
+        Pointing.
+    ontime_s, livetime_s, events
+        From the event list's header where the file is here, else from the index.
+    size_bytes
+        Of all its files; files that runs share count for each.
+    complete
+        Whether all its files are here; None where that was not looked at.
+    """
+
+    obs_id: str
+    target: str
+    start: str
+    ra_deg: float | None
+    dec_deg: float | None
+    zenith_deg: float | None
+    ontime_s: float | None
+    livetime_s: float | None
+    events: int | None
+    size_bytes: int | None
+    complete: bool | None
+
+
+@dataclass
+class DatasetInfo:
+    """A dataset: what its entry says and what is there.
+
+    Attributes
+    ----------
+    observations
+        Runs all of whose files are here (for a remote store: runs in the index).
+    indexed
+        Runs in the observation index.
+    ontime_h, livetime_h, events
+        Sums over these runs; from the event lists' headers where they are here.
+    size_bytes
+        Of the files, each once; None where the source does not tell.
+    counted
+        Whether the numbers come from the files and not from the index alone.
+    differences
+        Where `master.json` or the index claim something else.
+    """
+
+    name: str
+    available: bool
+    problem: str = ""
+    obs_index: str = ""
+    hdu_index: str = ""
+    keys: dict[str, Any] = field(default_factory=dict)
+    observations: int = 0
+    indexed: int = 0
+    ontime_h: float = 0.0
+    livetime_h: float = 0.0
+    events: int | None = None
+    files: int = 0
+    size_bytes: int | None = None
+    targets: dict[str, int] = field(default_factory=dict)
+    first: str = ""
+    last: str = ""
+    time_scale: str = ""
+    counted: bool = False
+    incomplete: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    runs: list[RunInfo] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass
+class StoreInfo:
+    """A store and its datasets."""
+
+    path: str
+    datasets: list[DatasetInfo]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class FactsCache:
+    """Facts of event lists by path, size and time, kept in the user's cache folder."""
+
+    def __init__(self, root: str) -> None:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        name = hashlib.sha256(root.encode()).hexdigest()[:24]
+        self._path = Path(base).expanduser() / "daybreak" / "stores" / f"{name}.json"
+        self._known: dict[str, list[Any]] = {}
+        self._new = False
+        try:
+            content = json.loads(self._path.read_bytes())
+            self._known = content if isinstance(content, dict) else {}
+        except (OSError, ValueError):
+            self._known = {}
+
+    def get(self, path: str, stat: os.stat_result) -> Facts | None:
+        """Facts of a file that has not changed since; None if they are not known."""
+        entry = self._known.get(path)
+        if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
+            try:
+                return Facts(*entry[2:])
+            except TypeError:
+                return None
+        return None
+
+    def put(self, path: str, stat: os.stat_result, facts: Facts) -> None:
+        """Remember."""
+        values = [facts.events, facts.ontime, facts.livetime, facts.has_events]
+        self._known[path] = [stat.st_size, stat.st_mtime_ns, *values]
+        self._new = True
+
+    def save(self) -> None:
+        """Write it, if that is possible; a listing does not fail for its cache."""
+        if not self._new:
+            return
+        part = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(self._known, separators=(",", ":")))
+            part.replace(self._path)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+
+def _stats(root: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
+    found = {}
+    for path in paths:
+        try:
+            found[path] = os.stat(f"{root}/{path}")  # noqa: PTH116 - many thousand times
+        except OSError:
+            continue
+    return found
+
+
+def _event_files(index: Index) -> dict[str, str]:
+    """Run to the file that holds its events."""
+    types, classes = index.hdu.texts("HDU_TYPE"), index.hdu.texts("HDU_CLASS")
+    rows = zip(index.hdu_runs, index.hdu_paths, types, classes, strict=True)
+    return {
+        run: path
+        for run, path, kind, cls in rows
+        if path and (kind.lower() == "events" or cls.lower() == "events")
+    }
+
+
+def facts_of(root: str, paths: Iterable[str], stats: dict[str, os.stat_result]) -> dict[str, Facts]:
+    """Facts of event lists, read from the files that the cache does not know."""
+    cache = FactsCache(root)
+    found: dict[str, Facts] = {}
+    unread = []
+    for path in paths:
+        if path in stats and path not in found:
+            facts = cache.get(path, stats[path])
+            if facts is None:
+                unread.append(path)
+            else:
+                found[path] = facts
+    if len(unread) > 2000:
+        with ThreadPoolExecutor(2) as pool:
+            read = pool.map(lambda p: read_facts(f"{root}/{p}"), unread, chunksize=64)
+            results = list(zip(unread, read, strict=True))
+    else:
+        results = [(path, read_facts(f"{root}/{path}")) for path in unread]
+    for path, facts in results:
+        found[path] = facts
+        cache.put(path, stats[path], facts)
+    cache.save()
+    return found
+
+
+def _differences(info: DatasetInfo, index_events: int | None, index_hours: float) -> list[str]:
+    found = []
+    counted = {
+        "observations": float(info.observations),
+        "hours": info.ontime_h,
+        "events": float(info.events) if info.events is not None else None,
+        "bytes": float(info.size_bytes) if info.size_bytes is not None else None,
+    }
+    for claim in claims_of(info.keys):
+        value = counted[claim.kind]
+        alternatives = [value, info.livetime_h] if claim.kind == "hours" else [value]
+        if value is not None and not any(claim.agrees(v) for v in alternatives if v is not None):
+            there = claim.rewritten(value, info.keys[claim.key])
+            found.append(f"master.json says {claim.key}: {info.keys[claim.key]}; it is {there}")
+    if info.indexed != info.observations and info.counted:
+        found.append(f"the index lists {info.indexed} observations, {info.observations} are whole")
+    elif index_events is not None and info.events is not None and index_events != info.events:
+        found.append(f"the index says {index_events} events, the files hold {info.events}")
+    elif info.counted and index_hours > 0 and abs(index_hours - info.ontime_h) > 0.01:
+        found.append(f"the index says {index_hours:.2f} h, the files {info.ontime_h:.2f} h")
+    return found
+
+
+def _sum(values: Iterable[float | None]) -> float:
+    return float(sum(v for v in values if v is not None and np.isfinite(v)))
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def run_table(source: Source, index: Index) -> tuple[list[RunInfo], int | None, int]:
+    """All runs of an index, with what their files say.
+
+    Returns
+    -------
+    runs : list of RunInfo
+        In the index's order, each once.
+    size : int or None
+        Bytes of all files, each once; None for a remote source.
+    files : int
+        How many files there are.
+    """
+    paths = dict.fromkeys(p for files in index.files.values() for p in files)
+    events_of = _event_files(index)
+    stats = _stats(source.root, paths) if source.is_local else {}
+    facts = facts_of(source.root, events_of.values(), stats) if source.is_local else {}
+    first = {run: i for i, run in reversed(list(enumerate(index.obs_runs)))}
+    floats = {name: index.obs.floats(name).tolist() for name in _COLUMNS}
+    if index.obs.column("ZEN_PNT") is None:
+        floats["ZEN_PNT"] = (90.0 - index.obs.floats("ALT_PNT")).tolist()
+    claimed = index.obs.floats("EVENT_COUNT").tolist()
+    starts, targets = start_mjd(index.obs).tolist(), target_names(index.obs)
+    runs = []
+    for run in index.runs:
+        i, mine = first[run], index.files.get(run, ())
+        fact = facts.get(events_of.get(run, ""))
+        complete = None
+        if source.is_local:
+            complete = bool(mine) and run not in index.unsafe and all(p in stats for p in mine)
+        numbers = {name: _number(floats[name][i]) for name in _COLUMNS}
+        ontime, livetime = numbers["ONTIME"], numbers["LIVETIME"]
+        events = int(claimed[i]) if np.isfinite(claimed[i]) else None
+        if fact is not None:
+            ontime = fact.ontime if fact.ontime is not None else ontime
+            livetime = fact.livetime if fact.livetime is not None else livetime
+            events = fact.events if fact.has_events else 0
+        size = sum(stats[p].st_size for p in mine if p in stats) if source.is_local else None
+        pointing = (numbers["RA_PNT"], numbers["DEC_PNT"], numbers["ZEN_PNT"])
+        runs.append(
+            RunInfo(
+                run, targets[i], iso(starts[i]), *pointing, ontime, livetime, events, size, complete
+            )
+        )
+    total = sum(s.st_size for s in stats.values()) if source.is_local else None
+    return runs, total, len(stats) if source.is_local else len(paths)
+
+
+def count_dataset(source: Source, dataset: Dataset, index: Index | None = None) -> DatasetInfo:
+    """Everything about a dataset but its list of runs.
+
+    Raises
+    ------
+    StoreError
+        If an index can't be read.
+    """
+    info, _runs, _index = _describe(source, dataset, index)
+    return info
+
+
+def _describe(
+    source: Source, dataset: Dataset, index: Index | None = None
+) -> tuple[DatasetInfo, list[RunInfo], Index]:
+    index = index or load_index(source, dataset)
+    runs, size, files = run_table(source, index)
+    whole = [run for run in runs if run.complete is not False]
+    info = DatasetInfo(
+        dataset.name,
+        available=True,
+        obs_index=dataset.obs_path,
+        hdu_index=dataset.hdu_path,
+        keys=dataset.description(),
+        observations=len(whole),
+        indexed=len(runs),
+        ontime_h=_sum(r.ontime_s for r in whole) / 3600.0,
+        livetime_h=_sum(r.livetime_s for r in whole) / 3600.0,
+        files=files,
+        size_bytes=size,
+        counted=source.is_local,
+        time_scale=str(index.obs.header.get("TIMESYS") or "").strip().upper(),
+    )
+    known = [r.events for r in whole if r.events is not None]
+    info.events = sum(known) if len(known) == len(whole) else None
+    info.incomplete = [run.obs_id for run in runs if run.complete is False]
+    for run in whole:
+        info.targets[run.target] = info.targets.get(run.target, 0) + 1
+    info.targets = dict(sorted(info.targets.items(), key=lambda item: (-item[1], item[0])))
+    starts = sorted(run.start for run in whole if run.start)
+    info.first, info.last = (starts[0], starts[-1]) if starts else ("", "")
+    claimed = index.obs.floats("EVENT_COUNT")
+    total = int(claimed.sum()) if len(claimed) and np.isfinite(claimed).all() else None
+    hours = float(np.nansum(index.obs.floats("ONTIME"))) / 3600.0
+    info.differences = _differences(info, total, hours)
+    return info, runs, index
+
+
+def list_store(
+    path: str | Path | None = None,
+    *,
+    dataset: str | None = None,
+    selection: Selection | None = None,
+    runs: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> StoreInfo:
+    """Datasets of a store and what is really there.
+
+    Parameters
+    ----------
+    path
+        Folder, master file or URL; the environment variable VHEFITS by default.
+    dataset
+        Only this one.
+    selection
+        Which runs to list; implies `runs`.
+    runs
+        List the observations too.
+    options
+        For fsspec.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or no such dataset.
+    NoDataError
+        If the selection leaves nothing.
+    """
+    if path is None:
+        path = os.environ.get("VHEFITS", "")
+        if not path:
+            raise StoreError(
+                "no store named, and the environment variable VHEFITS is not set",
+                "Write `daybreak store list PATH`.",
+            )
+    source, master = open_source(path, options)
+    datasets = datasets_of(source, master)
+    if dataset is not None:
+        datasets = [d for d in datasets if d.name == dataset]
+        if not datasets:
+            names = ", ".join(repr(d.name) for d in datasets_of(source, master))
+            raise StoreError(f"{source.name} has no dataset {dataset!r}", f"It has: {names}.")
+    chosen = selection or Selection()
+    found = []
+    for each in datasets:
+        if not each.available:
+            found.append(DatasetInfo(each.name, False, each.problem, keys=each.description()))
+            continue
+        info, table, index = _describe(source, each)
+        if runs or not chosen.is_all:
+            wanted, _absent = choose(index.obs, chosen)
+            by_id = {run.obs_id: run for run in table}
+            info.runs = [by_id[run] for run in wanted]
+        found.append(info)
+    return StoreInfo(source.name, found)

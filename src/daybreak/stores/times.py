@@ -1,0 +1,71 @@
+"""Times of index rows made comparable before the rows of two stores are put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from daybreak.errors import StoreError
+from daybreak.stores.fits import DamagedFileError, header_of
+from daybreak.stores.layout import Dataset, row_paths
+from daybreak.stores.merge import convert_times
+from daybreak.stores.paths import UnsafePathError, folder_of, inside
+from daybreak.stores.record import StoreFolder
+from daybreak.stores.table import Column, IndexTable
+
+_TIMES = ("TSTART", "TSTOP")
+_REFERENCE = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT")
+
+
+def with_exact_times(
+    store: StoreFolder, dataset: Dataset, obs: IndexTable, hdu: IndexTable
+) -> IndexTable:
+    """The index with the time reference and the exact times of its event lists.
+
+    Some indices don't say from when they count, and some hold times in single precision, good to
+    16 s only; beside the rows of another store both would be wrong. The event lists that are here
+    say it better. Indices without these faults come back as they are.
+    """
+    columns = {n: c for n, c in obs.columns.items() if n.upper() in _TIMES}
+    no_reference = not isinstance(obs.header.get("MJDREFI"), int | float)
+    single = any(c.values.dtype == np.float32 for c in columns.values())
+    if not columns or not (no_reference or single):
+        return obs
+    headers = _event_headers(store, dataset, hdu)
+    if not headers:
+        return obs
+    header = dict(obs.header)
+    if no_reference:
+        first = next(iter(headers.values()))
+        header.update({key: first[key] for key in _REFERENCE if first.get(key) is not None})
+    changed = dict(obs.columns)
+    for name, column in columns.items() if single else ():
+        values = column.floats()
+        for i, run in enumerate(obs.run_keys()):
+            value = headers.get(run, {}).get(name.upper())
+            if isinstance(value, int | float):
+                try:
+                    exact = convert_times(np.array([float(value)]), headers[run], header)
+                except StoreError:
+                    continue
+                values[i] = exact[0]
+        changed[name] = Column(values, column.unit, column.mask)
+    return IndexTable(changed, header, obs.comments)
+
+
+def _event_headers(
+    store: StoreFolder, dataset: Dataset, hdu: IndexTable
+) -> dict[str, dict[str, Any]]:
+    """EVENTS header by run, of the files that are here and say from when they count."""
+    paths, _problems = row_paths(hdu, folder_of(dataset.hdu_path), str(store.root))
+    found = {}
+    for run, kind, path in zip(hdu.run_keys(), hdu.texts("HDU_TYPE"), paths, strict=True):
+        if kind.lower() == "events" and path:
+            try:
+                header = header_of(inside(store.root, path)) or {}
+            except (OSError, DamagedFileError, UnsafePathError):
+                continue
+            if isinstance(header.get("MJDREFI"), int | float):
+                found[run] = header
+    return found

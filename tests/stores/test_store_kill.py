@@ -1,0 +1,32 @@
+"""A copy may be killed at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from killing import run_trials
+from store_maker import make_store
+
+from daybreak.api.stores import verify_store
+
+
+def trials(tmp_path: Path, count: int, seed: int) -> None:
+    make_store(tmp_path / "source", 40, noise=60_000, shared_irf=False)
+    verify_store(tmp_path / "source", write_sums=True)
+    results = run_trials(tmp_path / "source", tmp_path, count, seed)
+    for tally in results.values():
+        assert tally.findings == []
+        assert tally.kills == count // 2
+    assert sum(tally.in_the_middle for tally in results.values()) > count // 10
+
+
+def test_a_few_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    trials(tmp_path, 16, seed=3)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    trials(tmp_path, 200, seed=11)
