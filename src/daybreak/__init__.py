@@ -21,9 +21,27 @@ _PUBLIC = {
     "resolve_config": "daybreak.api.settings",
     "figures": "daybreak.api.figures",
     "demo": "daybreak.api.demo",
+    "list_store": "daybreak.api.stores",
+    "copy_store": "daybreak.api.stores",
+    "verify_store": "daybreak.api.stores",
+    "index_store": "daybreak.api.stores",
+    "known_datasets": "daybreak.api.datasets",
+    "fetch_dataset": "daybreak.api.datasets",
 }
 
-__all__ = ["__version__", "analyse", "demo", "figures", "resolve_config"]
+__all__ = [
+    "__version__",
+    "analyse",
+    "copy_store",
+    "demo",
+    "fetch_dataset",
+    "figures",
+    "index_store",
+    "known_datasets",
+    "list_store",
+    "resolve_config",
+    "verify_store",
+]
 
 
 def __getattr__(name: str) -> Any:
