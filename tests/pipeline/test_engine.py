@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,7 @@ import pytest
 
 from daybreak.errors import InterruptedByUser
 from daybreak.pipeline.engine import run_plan, useful_workers
+from daybreak.pipeline.execute import execute
 from daybreak.pipeline.step import Plan, StepState
 
 HERE = Path(__file__).parent
@@ -25,6 +28,22 @@ PRELOAD = ("daybreak.pipeline.execute",)
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(HERE))
+
+
+@pytest.fixture()
+def here(monkeypatch):
+    """Run steps in this process where the workers are not what is tested."""
+
+    @contextmanager
+    def local(*_):
+        def submit(payload):
+            future: Future = Future()
+            future.set_result(execute(payload))
+            return future
+
+        yield submit
+
+    monkeypatch.setattr("daybreak.pipeline.engine.local_workers", local)
 
 
 def _run(plan, root, **kwargs):
@@ -91,7 +110,7 @@ def test_a_plan_from_end_to_end(step, root):
     assert not third["a"].cached and third["b"].cached, "the same input again: b is still right"
 
 
-def test_everything_there_starts_no_engine(step, root, monkeypatch):
+def test_everything_there_starts_no_engine(here, step, root, monkeypatch):
     plan = Plan((step("a"), step("b", inputs=["a.txt"])))
     _run(plan, root)
 
@@ -102,7 +121,7 @@ def test_everything_there_starts_no_engine(step, root, monkeypatch):
     assert all(r.cached for r in _run(plan, root).values())
 
 
-def test_a_changed_parameter_remakes_what_follows(step, root):
+def test_a_changed_parameter_remakes_what_follows(here, step, root):
     plan = [step("a", params={"text": "1"}), step("b", inputs=["a.txt"]), step("c")]
     _run(Plan(tuple(plan)), root)
     plan[0] = step("a", params={"text": "2"})
@@ -111,7 +130,7 @@ def test_a_changed_parameter_remakes_what_follows(step, root):
     assert (root / "b.txt").read_text() == "2"
 
 
-def test_products_of_a_step_that_now_fails_are_gone(step, root):
+def test_products_of_a_step_that_now_fails_are_gone(here, step, root):
     _run(Plan((step("a"),)), root)
     results = _run(Plan((step("a", "fail"),)), root)
     assert results["a"].state is StepState.FAILED and not (root / "a.txt").exists()
@@ -133,7 +152,7 @@ def test_workers_are_limited():
     assert useful_workers(0, 0) == 1
 
 
-def test_an_interruption_in_this_process_is_named(step, root):
+def test_an_interruption_in_this_process_is_named(here, step, root):
     def stop(*_):
         raise KeyboardInterrupt
 

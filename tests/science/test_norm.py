@@ -86,7 +86,7 @@ def test_the_background_is_the_most_likely_one(n_on, n_off, alpha, signal):
 @example(_problem([0, 1], [0, 0], [0.5, 0.5], [1.0, 0.5]))
 @example(_problem([1], [0], [0.05], [1e-3]))
 @example(_problem([1], [300], [1.5], [200.0]))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_what_holds_for_any_counts(p):
     result = solve(p)
     values = {name: float(getattr(result, name)[0]) for name in vars(result)}
@@ -126,6 +126,7 @@ def test_scaling_the_reference_scales_the_norm(p, factor):
 
 
 @given(st.lists(problems(4), min_size=2, max_size=5))
+@settings(max_examples=30)
 def test_many_at_once_are_as_each_alone(parts):
     group = np.repeat(np.arange(len(parts)), [p.n_on.size for p in parts])
     names = ("n_on", "n_off", "alpha", "signal")
