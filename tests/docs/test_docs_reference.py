@@ -109,3 +109,9 @@ def test_files_that_a_page_links_exist(page: Path) -> None:
 
 def test_the_picture_is_small() -> None:
     assert (DOCS / "_static" / "report.png").stat().st_size < 400_000
+
+
+def test_every_public_function_is_in_the_reference() -> None:
+    text = (DOCS / "python-api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\.\. autofunction:: daybreak\.(\w+)$", text, re.M))
+    assert named == set(daybreak.__all__) - {"__version__"}
