@@ -139,6 +139,14 @@ def test_left_over_files_of_dead_processes_are_removed(tmp_path):
     assert not gone.exists()
 
 
+def test_left_over_files_of_zombies_are_removed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        path = tmp_path / f".a{PARTIAL_MARK}{process.pid}.fits"
+        path.write_text("")
+        assert remove_stale_partials(tmp_path) == [path]
+
+
 def test_a_killed_writer_leaves_no_product(tmp_path):
     code = (
         "import os, signal, sys; from pathlib import Path;"

@@ -120,7 +120,11 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in ("Z", "X")  # killed, but its parent has not taken notice yet
 
 
 def remove_stale_partials(folder: Path) -> list[Path]:
