@@ -194,13 +194,15 @@ def driver(root, tmp_path, monkeypatch):
     scratch = Path(tempfile.mkdtemp(prefix="dbt-", dir="/tmp"))
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
-    environment = os.environ | {"TMPDIR": str(scratch), "DAYBREAK_TEST_MARK": str(root)}
+    environment = os.environ | {"DAYBREAK_TEST_MARK": str(root)}
     started = []
 
-    def start(seconds: float = 120.0, wait: bool = True) -> subprocess.Popen:
+    def start(
+        seconds: float = 120.0, wait: bool = True, scratch: Path = scratch
+    ) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, str(script), str(root), str(seconds)],
-            env=environment,
+            env=environment | {"TMPDIR": str(scratch)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -311,3 +313,13 @@ def test_nothing_is_left_after_a_normal_end(driver, root):
         for p in Path(tempfile.gettempdir()).glob("daybreak-crash-*")
         if str(process.pid) in p.name
     ]
+
+
+def test_a_long_temporary_folder(driver, root, tmp_path):
+    """Sockets have short names: a long TMPDIR, as batch systems set it, must not matter."""
+    long = tmp_path / ("x" * 60) / ("y" * 60)
+    long.mkdir(parents=True)
+    process = driver(seconds=0.1, wait=False, scratch=long)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and output.count("DONE") == 3, output + errors
+    assert list(long.iterdir()) == []
