@@ -23,6 +23,7 @@ import argparse
 import json
 import resource
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import astropy.units as u
@@ -291,7 +292,7 @@ def short_intervals(observations, minutes):
         start, stop = observation.gti.time_start[0], observation.gti.time_stop[-1]
         count = max(int((stop - start) / width + 0.5), 1)
         edges = [start + k * width for k in range(count)] + [stop]
-        intervals += [Time([a, b]) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        intervals += [Time([a, b]) for a, b in pairwise(edges)]
     return intervals
 
 

@@ -22,6 +22,8 @@ from daybreak.pipeline.step import Plan, Step, StepResult, StepState
 Progress = Callable[[StepResult, int, int], None]
 Submit = Callable[[Mapping[str, Any]], "Future[dict[str, Any]]"]
 
+#: longest temporary folder below which Unix sockets still fit
+_LONGEST_TMP = 40
 #: imported once by the fork server of the local workers
 PRELOAD = (
     "parsl.executors.high_throughput.process_worker_pool",
@@ -36,6 +38,12 @@ def useful_workers(requested: int, plan_width: int) -> int:
     """Workers to start: as many as asked for (0: one per core), never more than can be fed."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(requested or cores or 1, plan_width))
+
+
+def _short_tmp() -> str:
+    """The temporary folder; /tmp where its path is too long for the sockets below it."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) < _LONGEST_TMP else "/tmp"  # noqa: S108 - mkdtemp makes a private folder
 
 
 @contextmanager
@@ -60,7 +68,7 @@ def local_workers(n_workers: int, preload: Sequence[str]) -> Iterator[Submit]:
 
     from daybreak.pipeline.execute import execute
 
-    run_dir = Path(tempfile.mkdtemp(prefix="daybreak-engine-"))
+    run_dir = Path(tempfile.mkdtemp(prefix="daybreak-engine-", dir=_short_tmp()))
     arguments = DEFAULT_LAUNCH_CMD.split(" ", 1)[1]
     pool = (
         f"{sys.executable} -m daybreak.pipeline.workers {os.getpid()} {run_dir} "
@@ -74,6 +82,8 @@ def local_workers(n_workers: int, preload: Sequence[str]) -> Iterator[Submit]:
         cores_per_worker=1e-6,
         encrypted=False,
         poll_period=5,
+        heartbeat_period=5,
+        heartbeat_threshold=60,
         launch_cmd=pool,
         interchange_launch_cmd=[sys.executable, "-m", "daybreak.pipeline.interchange"],
         provider=LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),

@@ -14,13 +14,16 @@ import multiprocessing
 import os
 import runpy
 import sys
+import tempfile
 
 from daybreak.pipeline.lifeline import end_with_driver
 
 
 def main() -> None:
     """Preload, then hand over to Parsl's own worker pool program."""
-    end_with_driver(int(sys.argv.pop(1)), sys.argv.pop(1))
+    driver, folder = int(sys.argv.pop(1)), sys.argv.pop(1)
+    end_with_driver(driver, folder)
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
     modules = [m for m in sys.argv.pop(1).split(",") if m]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -107,7 +107,7 @@ def ul_convention(n_sigma_ul: float) -> str:
     return (
         f"upper limits where the statistic is {n_sigma_ul**2:g} above its minimum "
         f"(n_sigma_ul = {n_sigma_ul:g}: {two:.2f} % two-sided, {one:.1f} % one-sided); where ON is "
-        f"empty {-np.log1p(-two / 100):.2f} counts"
+        f"empty {-np.log1p(-two / 100):.2f} counts; after a deficit a limit can lie below zero"
     )
 
 
