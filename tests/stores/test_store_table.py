@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daybreak.errors import StoreError
-from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.merge import HDU_KEYS, merge, stack, unique
 from daybreak.stores.table import IndexTable, pack, read_table, run_key, write_table
 

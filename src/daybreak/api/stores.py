@@ -18,6 +18,7 @@ from typing import Any
 from daybreak.errors import ConfigError, PartialResultError, StoreIntegrityError
 from daybreak.stores.build import IndexResult, index_store
 from daybreak.stores.choose import Selection, parse_date, read_run_list
+from daybreak.stores.copy import CopyOptions
 from daybreak.stores.copy import copy_store as _copy_store
 from daybreak.stores.listing import DatasetInfo, RunInfo, StoreInfo
 from daybreak.stores.listing import list_store as _list_store
@@ -137,8 +138,10 @@ def copy_store(
 
     Parameters
     ----------
-    source, destination, dataset, overwrite, keep, dry_run, verify, workers, options, progress
+    source, destination, options, progress
         See `daybreak.stores.copy.copy_store`.
+    dataset, overwrite, keep, dry_run, verify, workers
+        See `daybreak.stores.copy.CopyOptions`.
     runs, target, position, radius, after, before
         See `select`.
 
@@ -150,19 +153,8 @@ def copy_store(
     selection = select(
         runs=runs, target=target, position=position, radius=radius, after=after, before=before
     )
-    return _copy_store(
-        source,
-        destination,
-        dataset=dataset,
-        selection=selection,
-        overwrite=overwrite,
-        keep=keep,
-        dry_run=dry_run,
-        verify=verify,
-        workers=workers,
-        options=options,
-        progress=progress,
-    )
+    how = CopyOptions(dataset, selection, overwrite, keep, dry_run, verify, workers)
+    return _copy_store(source, destination, how, options=options, progress=progress)
 
 
 def _some(names: list[str], count: int = 8) -> str:

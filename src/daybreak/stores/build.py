@@ -14,7 +14,8 @@ import numpy as np
 from daybreak.errors import NoDataError, StoreError
 from daybreak.stores.choose import separation
 from daybreak.stores.commit import commit_master, recover, replace_together
-from daybreak.stores.fits import DamagedFileError, Hdu, check_file
+from daybreak.stores.fits import Hdu, check_file
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import OWN_FOLDER, folder_of
@@ -257,22 +258,33 @@ def build_tables(
                 name = each.path.rpartition("/")[2]
                 hdu_rows.append((run, *found, folder, name, hdu.name, each.size))
     order = sorted(rows, key=lambda r: (not r.lstrip("-").isdigit(), r.zfill(30)))
+    tables = _obs_table(order, rows, first or {}), _hdu_table(order, hdu_rows)
+    return *tables, skipped, {each.path: each.hdus for each in scanned}
+
+
+def _obs_table(
+    order: list[str], rows: dict[str, dict[str, Any]], first: dict[str, Any]
+) -> IndexTable:
     columns = {"OBS_ID": _ids(order)}
     for name, kind, unit in _OBS_COLUMNS:
         column = _column(name, kind, unit, [rows[run] for run in order])
         if column is not None:
             columns[name] = column
-    obs = IndexTable(columns, _obs_header(first or {}))
+    return IndexTable(columns, _obs_header(first))
+
+
+def _hdu_table(
+    order: list[str], rows: list[tuple[str, str, str, str, str, str, int]]
+) -> IndexTable:
     place = {run: i for i, run in enumerate(order)}
-    hdu_rows.sort(key=lambda row: place[row[0]])
-    texts = list(zip(*hdu_rows, strict=True)) or [()] * 7
+    rows = sorted(rows, key=lambda row: place[row[0]])
+    texts = list(zip(*rows, strict=True)) or [()] * 7
     names = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
-    hdu_columns = {"OBS_ID": _ids([str(run) for run in texts[0]])}
+    columns = {"OBS_ID": _ids([str(run) for run in texts[0]])}
     for name, values in zip(names, texts[1:6], strict=True):
-        hdu_columns[name] = _text_column([str(v) for v in values])
-    hdu_columns["SIZE"] = Column(np.array(texts[6], dtype=np.int64), "byte")
-    hdu_table = IndexTable(hdu_columns, _header("HDU"))
-    return obs, hdu_table, skipped, {each.path: each.hdus for each in scanned}
+        columns[name] = _text_column([str(v) for v in values])
+    columns["SIZE"] = Column(np.array(texts[6], dtype=np.int64), "byte")
+    return IndexTable(columns, _header("HDU"))
 
 
 def _header(kind: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from daybreak.errors import StoreError
 from daybreak.products.atomic import output_error
 from daybreak.stores.claims import claims_of
-from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, Index, parse_master, row_paths
 from daybreak.stores.merge import HDU_KEYS, merge, unique, without
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, inside, resolve

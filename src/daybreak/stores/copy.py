@@ -23,7 +23,7 @@ from daybreak.errors import (
 from daybreak.products.atomic import output_error
 from daybreak.stores.choose import Selection, choose
 from daybreak.stores.commit import check_names, commit, commit_master, recover
-from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, Landing
 from daybreak.stores.layout import (
     Dataset,
@@ -107,29 +107,12 @@ def _counter(store: StoreFolder, dataset: Dataset) -> Any:
     return count
 
 
-def copy_store(
-    source: str | Path,
-    destination: str | Path,
-    *,
-    dataset: str | None = None,
-    selection: Selection | None = None,
-    overwrite: bool = False,
-    keep: bool = False,
-    dry_run: bool = False,
-    verify: bool = False,
-    workers: int | None = None,
-    options: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> CopyResult:
-    """Copy a store or some of its runs; what is here already and whole is not transferred.
+@dataclass(frozen=True)
+class CopyOptions:
+    """How to copy.
 
-    Parameters
+    Attributes
     ----------
-    source
-        Folder, master file, or URL of either (``file:``, ``http:``, ``https:``, ``sftp:``, and
-        whatever fsspec opens).
-    destination
-        Folder; made if it is missing. Several stores may be copied into one.
     dataset
         Name of the dataset; all available ones by default.
     selection
@@ -144,6 +127,43 @@ def copy_store(
         Read every file that is here again and compare it with its recorded SHA-256.
     workers
         Transfers at a time; by default what suits the source.
+    """
+
+    dataset: str | None = None
+    selection: Selection = field(default_factory=Selection)
+    overwrite: bool = False
+    keep: bool = False
+    dry_run: bool = False
+    verify: bool = False
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raise a `ConfigError` if they contradict one another."""
+        if self.overwrite and self.keep:
+            raise ConfigError("--overwrite and --keep exclude each other", "Choose one of them.")
+        if self.workers is not None and self.workers < 1:
+            raise ConfigError("the number of workers must be at least 1")
+
+
+def copy_store(
+    source: str | Path,
+    destination: str | Path,
+    how: CopyOptions | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> CopyResult:
+    """Copy a store or some of its runs; what is here already and whole is not transferred.
+
+    Parameters
+    ----------
+    source
+        Folder, master file, or URL of either (``file:``, ``http:``, ``https:``, ``sftp:``, and
+        whatever fsspec opens).
+    destination
+        Folder; made if it is missing. Several stores may be copied into one.
+    how
+        Which runs, and what to do with what is here.
     options
         For fsspec.
     progress
@@ -163,26 +183,31 @@ def copy_store(
     InterruptedByUser
         If it was stopped by the keyboard; what was finished is kept and indexed.
     """
-    if overwrite and keep:
-        raise ConfigError("--overwrite and --keep exclude each other", "Choose one of them.")
-    if workers is not None and workers < 1:
-        raise ConfigError("the number of workers must be at least 1")
+    how = how or CopyOptions()
+    how.check()
     started = time.monotonic()
     where, master = open_source(source, options)
     folder = _destination(where, Path(destination))
-    result = CopyResult(where.name, str(destination), dry_run=dry_run)
-    session = _Session(where, StoreFolder(folder), result, progress or NoProgress(), keep)
-    _open_datasets(session, master, dataset, selection or Selection())
+    result = CopyResult(where.name, str(destination), dry_run=how.dry_run)
+    session = _Session(where, StoreFolder(folder), result, progress or NoProgress(), how.keep)
+    _open_datasets(session, master, how.dataset, how.selection)
     known = Known(session.store.records() if folder.is_dir() else {}, read_sums(where))
-    if not dry_run:
+    if not how.dry_run:
         session.store.prepare()
         with session.store.lock():
             recover(session.store)
-    jobs = _plan(session, known, overwrite=overwrite, verify=verify, workers=workers)
-    if not dry_run:
-        _run(session, jobs, workers or where.workers)
+    jobs = _plan(session, known, how)
+    if not how.dry_run:
+        _run(session, jobs, how.workers or _workers(where, folder))
     result.seconds = time.monotonic() - started
     return result
+
+
+def _workers(source: Source, folder: Path) -> int:
+    """How many transfers at a time: on one disk, more than there are cores only get in the way."""
+    if source.is_local and Path(source.root).stat().st_dev == folder.stat().st_dev:
+        return max(2, min(8, os.cpu_count() or 2))
+    return source.workers
 
 
 def _destination(source: Source, folder: Path) -> Path:
@@ -231,9 +256,7 @@ def _open_datasets(
         part.absent_runs = [r for r in part.absent_runs if all(r in other for other in missing)]
 
 
-def _plan(
-    session: _Session, known: Known, *, overwrite: bool, verify: bool, workers: int | None
-) -> list[Job]:
+def _plan(session: _Session, known: Known, how: CopyOptions) -> list[Job]:
     wanted: dict[str, None] = {}
     others: dict[str, None] = {}
     reserved = {MASTER}
@@ -253,10 +276,10 @@ def _plan(
         wanted=list(wanted),
         others=[p for p in others if p not in wanted and p not in reserved],
         documents=[d for d in documents if d not in reserved and d not in wanted],
-        overwrite=overwrite,
-        keep=session.keep,
-        verify=verify,
-        workers=workers or session.source.workers,
+        overwrite=how.overwrite,
+        keep=how.keep,
+        verify=how.verify,
+        workers=how.workers or session.source.workers,
     )
     result = session.result
     session.sound, session.fresh = plan.sound, plan.fresh

@@ -12,6 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daybreak.stores.headers import (
+    BLOCK,
+    CARD,
+    DamagedFileError,
+    data_size,
+    ones_complement_sum,
+    parse_header,
+)
+
 _inflate: Any = zlib
 try:  # the same interface as zlib, about twice as fast; an optional extra
     from isal import isal_zlib
@@ -20,26 +29,12 @@ try:  # the same interface as zlib, about twice as fast; an optional extra
 except ImportError:
     pass
 
-BLOCK = 2880
-CARD = 80
 CHUNK = 1 << 18
 _PIECE = 1 << 18  # most bytes that one step of decompression may give
 _MAX_HEADER = 2000 * BLOCK
 _MAX_HDUS = 20_000
 _GZIP = b"\x1f\x8b"
 _ERRORS: tuple[type[Exception], ...] = (zlib.error, _inflate.error)
-
-
-class DamagedFileError(ValueError):
-    """A file is not the whole, well-formed FITS (or gzip) file that it should be.
-
-    Attributes
-    ----------
-    digest
-        SHA-256 of what was there instead, where the whole of it was seen.
-    """
-
-    digest: str = ""
 
 
 @dataclass
@@ -67,89 +62,6 @@ class Hdu:
         return {self.data_bytes, self.padded_bytes, self.header_bytes + self.padded_bytes}
 
 
-def parse_value(text: str) -> Any:
-    """Value of a header card from the text after ``KEY     =``; None where there is none."""
-    text = text.strip()
-    if text.startswith("'"):
-        out, i = [], 1
-        while i < len(text):
-            if text[i] == "'":
-                if text[i + 1 : i + 2] != "'":
-                    break
-                i += 1
-            out.append(text[i])
-            i += 1
-        return "".join(out).rstrip()
-    text = text.split("/", 1)[0].strip()
-    if text in {"T", "F"}:
-        return text == "T"
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text.replace("D", "E").replace("d", "e"))
-    except ValueError:
-        return text
-
-
-def parse_header(raw: bytes) -> dict[str, Any]:
-    """Keywords and values of a header; the first of a repeated keyword counts."""
-    found: dict[str, Any] = {}
-    for start in range(0, len(raw), CARD):
-        card = raw[start : start + CARD]
-        if card[8:10] == b"= ":
-            key = card[:8].decode("latin-1").strip()
-            if key not in found:
-                found[key] = parse_value(card[10:].decode("latin-1"))
-    return found
-
-
-def _count(header: dict[str, Any], key: str, default: int | None = None) -> int:
-    value = header.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise DamagedFileError(f"header keyword {key} is {value!r}, not a count")
-    return value
-
-
-def data_size(header: dict[str, Any]) -> int:
-    """Bytes of the data unit that a header announces, without its padding.
-
-    Raises
-    ------
-    DamagedFileError
-        If the keywords that say so are missing or senseless.
-    """
-    bits = header.get("BITPIX")
-    if bits not in (8, 16, 32, 64, -32, -64):
-        raise DamagedFileError(f"header keyword BITPIX is {bits!r}")
-    naxis = _count(header, "NAXIS")
-    if naxis > 999:
-        raise DamagedFileError(f"header keyword NAXIS is {naxis}")
-    if naxis == 0:
-        return 0
-    sizes = [_count(header, f"NAXIS{i + 1}") for i in range(naxis)]
-    if header.get("GROUPS") is True and sizes[0] == 0:
-        sizes = sizes[1:]
-    elements = 1
-    for size in sizes:
-        elements *= size
-    groups, extra = _count(header, "GCOUNT", 1), _count(header, "PCOUNT", 0)
-    return abs(int(bits)) // 8 * groups * (extra + elements)
-
-
-def ones_complement_sum(data: bytes, total: int = 0) -> int:
-    """FITS checksum of `data` (a multiple of four bytes), added to `total`."""
-    import numpy as np
-
-    total += int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
 class FitsWalker:
     """Walks over the HDUs of a stream of uncompressed bytes.
 
@@ -157,15 +69,15 @@ class FitsWalker:
     ----------
     stop_at
         Extension name (capitals) after whose header nothing more is needed.
-    checksums
-        Compare DATASUM and CHECKSUM, where a header has them, with the bytes.
+    structure_only
+        Keep of the headers only what says where the HDUs end.
     """
 
-    def __init__(self, stop_at: str | None = None, *, checksums: bool = True) -> None:
+    def __init__(self, stop_at: str | None = None, *, structure_only: bool = False) -> None:
         self.hdus: list[Hdu] = []
         self.done = False
         self._stop_at = stop_at
-        self._checksums = checksums
+        self._structure_only = structure_only
         self._buffer = bytearray()
         self._scanned = 0
         self._left = 0  # bytes of the present data unit still to come
@@ -238,8 +150,8 @@ class FitsWalker:
             raise DamagedFileError(f"the header at byte {self._position} has no END")
 
     def _end_header(self) -> None:
-        header = parse_header(bytes(self._buffer))
-        wanted = self._checksums and bool(header.get("DATASUM") or header.get("CHECKSUM"))
+        header = parse_header(bytes(self._buffer), structure_only=self._structure_only)
+        wanted = bool(header.get("DATASUM") or header.get("CHECKSUM"))
         self._header_sum = ones_complement_sum(bytes(self._buffer)) if wanted else 0
         hdu = Hdu(header, self._position, len(self._buffer), data_size(header))
         self._position += len(self._buffer)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import StoreError
-from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, resolve
 from daybreak.stores.source import MissingSourceError, Source, TransientError
 from daybreak.stores.table import IndexTable, read_table

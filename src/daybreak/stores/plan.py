@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
-from daybreak.stores.fits import DamagedFileError
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.paths import OWN_FOLDER, UnsafePathError, folder_of, inside
 from daybreak.stores.record import (
     MANIFEST,
@@ -201,8 +201,19 @@ def make_plan(
     else:
         with ThreadPoolExecutor(workers) as pool:
             looks = list(pool.map(inspector.look, paths, chunksize=16))
-    asked = set(wanted)
-    for path, look in zip(paths, looks, strict=True):
+    _sort_out(plan, source, known, set(wanted), zip(paths, looks, strict=True))
+    return plan
+
+
+def _sort_out(
+    plan: Plan,
+    source: Source,
+    known: Known,
+    asked: set[str],
+    looks: Iterable[tuple[str, _Look]],
+) -> None:
+    """Put each file that was looked at where it belongs: sound, failed or to be transferred."""
+    for path, look in looks:
         if look.record is not None:
             plan.fresh.append(look.record)
         if look.sound:
@@ -216,7 +227,6 @@ def make_plan(
             continue
         sha256 = known.sums.get(path, "")
         plan.jobs.append(Job(path, sha256, looks_like_fits(path), stat))
-    return plan
 
 
 def _all_recorded(root: Path, known: Known, paths: list[str]) -> bool:

@@ -12,7 +12,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from daybreak.stores.fits import BLOCK, CARD, DamagedFileError, header_of, parse_value
+from daybreak.stores.fits import header_of
+from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, parse_value
 
 _FIRST = 1 << 14
 _PRIMARY = (b"NAXIS   =                    0", b"NAXIS   = 0")

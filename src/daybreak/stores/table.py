@@ -15,15 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daybreak.errors import StoreError
-from daybreak.stores.fits import (
-    BLOCK,
-    CARD,
-    DamagedFileError,
-    FitsWalker,
-    Gunzipper,
-    data_size,
-    parse_header,
-)
+from daybreak.stores.fits import FitsWalker, Gunzipper
+from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, data_size, parse_header
 
 Array = npt.NDArray[Any]
 

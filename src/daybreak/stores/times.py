@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import StoreError
-from daybreak.stores.fits import DamagedFileError, header_of
+from daybreak.stores.fits import header_of
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import UnsafePathError, folder_of, inside

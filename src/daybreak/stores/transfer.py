@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daybreak.stores.fits import DamagedFileError, FileChecker
+from daybreak.stores.fits import FileChecker, FitsWalker
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, begin_writing
 from daybreak.stores.record import FileRecord, StoreFolder
 from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, TransientError
@@ -65,7 +66,7 @@ def check_local(path: Path, *, is_fits: bool) -> tuple[str, str]:
     DamagedFileError
         If it is not a whole FITS file although it should be.
     """
-    sha, checker = hashlib.sha256(), FileChecker()
+    sha, checker = hashlib.sha256(), FileChecker(FitsWalker(structure_only=True))
     with path.open("rb", buffering=0) as stream:
         while chunk := stream.read(CHUNK):
             sha.update(chunk)
@@ -155,7 +156,8 @@ class Carrier:
     def _pour(self, job: Job, handle: int, stats: list[Stat]) -> tuple[str, str]:
         """Write the content to an open file; digest and check."""
         sha = hashlib.sha256()
-        checker = FileChecker() if job.is_fits and not job.sha256 else None
+        walker = FitsWalker(structure_only=True)
+        checker = FileChecker(walker) if job.is_fits and not job.sha256 else None
         damage: DamagedFileError | None = None
         for chunk in self.source.chunks(job.path, stats.append):
             if self._stop.is_set():

@@ -16,7 +16,8 @@ from daybreak.errors import StoreError
 from daybreak.stores.build import IndexResult, fits_files, hdu_class
 from daybreak.stores.choose import plain
 from daybreak.stores.commit import JOURNAL, recover
-from daybreak.stores.fits import DamagedFileError, FileChecker, Hdu
+from daybreak.stores.fits import FileChecker, Hdu
+from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.merge import convert_times
 from daybreak.stores.record import SUMS, FileRecord, StoreFolder, parse_sums, sums_text
@@ -322,6 +323,21 @@ def verify_store(
     if not datasets:
         raise StoreError(f"{source.name} has no dataset {dataset!r}")
     verifier = _Verifier(root, result)
+    known = _all_datasets(verifier, source, datasets, on_file or (lambda _size: None))
+    if dataset is None:
+        verifier.extras(known)
+    if write_sums:
+        result.sums_written = _write_sums(root, verifier)
+    return result
+
+
+def _all_datasets(
+    verifier: _Verifier,
+    source: LocalSource,
+    datasets: list[Dataset],
+    on_file: Callable[[int], None],
+) -> set[str]:
+    """Verify the datasets; returns the files that they refer to."""
     known: set[str] = set()
     for each in datasets:
         if not each.available:
@@ -332,12 +348,8 @@ def verify_store(
         except StoreError as error:
             verifier.note(ERROR, "index", each.name, error.what)
             continue
-        known |= verifier.dataset(each, index, on_file or (lambda _size: None))
-    if dataset is None:
-        verifier.extras(known)
-    if write_sums:
-        result.sums_written = _write_sums(root, verifier)
-    return result
+        known |= verifier.dataset(each, index, on_file)
+    return known
 
 
 def _recover_if_needed(root: Path) -> None:
