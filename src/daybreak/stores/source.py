@@ -16,7 +16,6 @@ from urllib.parse import unquote, urlsplit
 from daybreak.errors import StoreError
 
 CHUNK = 1 << 20
-_LOCAL_CHUNK = 1 << 18  # stays in the processor's cache between reading, hashing and writing
 _EXPECTED = 1 << 23  # most bytes of a file that the kernel is asked to read ahead
 _DOCUMENTS = ("README.txt", "README.md", "README", "README.rst", "LICENSE", "LICENSE.txt")
 
@@ -138,7 +137,7 @@ class LocalSource(Source):
         try:
             buffer: memoryview = self._mine.buffer
         except AttributeError:
-            buffer = self._mine.buffer = memoryview(bytearray(_LOCAL_CHUNK))
+            buffer = self._mine.buffer = memoryview(bytearray(CHUNK))
         try:
             with open(f"{self.root}/{path}", "rb", buffering=0) as stream:  # noqa: PTH123 - faster
                 if on_stat is not None:
