@@ -280,7 +280,7 @@ def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
         yield chunk
 
 
-def check_chunks(chunks: Iterable[bytes], stop_at: str | None = None) -> list[Hdu]:
+def check_chunks(chunks: Iterable[bytes | memoryview], stop_at: str | None = None) -> list[Hdu]:
     """Walk over a file given as chunks; see `FileChecker`."""
     checker = FileChecker(FitsWalker(stop_at))
     for chunk in chunks:
