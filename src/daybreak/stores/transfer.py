@@ -18,6 +18,7 @@ from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, Tran
 
 ATTEMPTS = 6
 _WRITE_OUT = 1 << 24  # bytes of a large file after which the kernel begins to write them to disk
+_SMALL = 1 << 18  # smaller files are left to the sync of their batch, which writes them in one go
 _FITS_ENDS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fits.fz", ".fts", ".fts.gz")
 
 
@@ -198,5 +199,6 @@ class Carrier:
         if damage is not None:
             damage.digest = digest
             raise damage
-        begin_writing(handle)
+        if unwritten >= _SMALL:
+            begin_writing(handle)
         return digest, check
