@@ -23,6 +23,7 @@ from store_maker import (
 
 from daybreak.api.stores import copy_store, require_complete, verify_store
 from daybreak.errors import ConfigError, NoDataError, PartialResultError, StoreError
+from daybreak.stores.progress import NoProgress
 
 
 def run_list(path: Path, runs: list[int]) -> Path:
@@ -273,6 +274,22 @@ def test_full_copy_is_identical_and_the_next_moves_nothing(source: Path, tmp_pat
     assert first.documents == ["README.txt"]
     second = copy_store(source, tmp_path / "dest")
     assert (second.copied, second.copied_bytes, second.present) == (0, 0, 9)
+
+
+@pytest.mark.parametrize("suffix", [".fits", ".fits.gz"])
+def test_files_of_many_chunks_in_many_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr("daybreak.stores.source.CHUNK", 1009)
+    monkeypatch.setattr("daybreak.stores.transfer._WRITE_OUT", 5000)
+    make_store(tmp_path / "source", 30, noise=30_000, suffix=suffix)
+    seen: list[int] = []
+    progress = NoProgress()
+    monkeypatch.setattr(progress, "advance", seen.append)
+    result = copy_store(tmp_path / "source", tmp_path / "dest", workers=8, progress=progress)
+    assert tree(tmp_path / "dest") == tree(tmp_path / "source")
+    assert sum(seen) == result.copied_bytes
+    assert verify_store(tmp_path / "dest").findings == []
 
 
 def test_changed_source_file_is_taken(source: Path, tmp_path: Path) -> None:

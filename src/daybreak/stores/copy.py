@@ -47,6 +47,7 @@ from daybreak.stores.source import (
 from daybreak.stores.transfer import Carrier, Job, StoppedError
 
 _CHECKPOINT_S = 2.0
+_AHEAD = 16  # files that a disk may read ahead
 
 
 @dataclass
@@ -297,6 +298,8 @@ Queue = SimpleQueue[tuple[Job, Future[Arrived]]]
 
 
 def _run(session: _Session, jobs: list[Job], workers: int) -> None:
+    for job, later in zip(jobs, jobs[_AHEAD:], strict=False):
+        job.later = later.path
     carrier = Carrier(session.source, session.store, session.stop, session.progress.advance)
     session.progress.start(len(jobs), session.result.to_copy_bytes)
     pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(jobs))))

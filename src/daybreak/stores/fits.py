@@ -85,7 +85,7 @@ class FitsWalker:
         self._sum: int | None = None
         self._header_sum = 0
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Take the next bytes.
 
         Raises
@@ -143,9 +143,11 @@ class FitsWalker:
                 return
             where = f"after HDU {self._label()}" if self.hdus else "at the start"
             raise DamagedFileError(f"no FITS header {where} (byte {self._position})")
-        for start in range(0, BLOCK, CARD):
-            if block[start : start + 8] == b"END     ":
+        at = block.find(b"END     ")
+        while at >= 0:
+            if at % CARD == 0:
                 return self._end_header()
+            at = block.find(b"END     ", at + 1)
         if len(self._buffer) > _MAX_HEADER:
             raise DamagedFileError(f"the header at byte {self._position} has no END")
 
@@ -207,12 +209,12 @@ class Gunzipper:
         self._stream = _inflate.decompressobj(31)
         self._ended = False
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
         """Decompressed pieces of the next bytes, none larger than a quarter of a megabyte."""
         try:
             while data:
                 if self._ended:
-                    data = data.lstrip(b"\0")  # padding is allowed after the last member
+                    data = bytes(data).lstrip(b"\0")  # padding is allowed after the last member
                     if not data:
                         return
                     self._stream, self._ended = _inflate.decompressobj(31), False
@@ -247,12 +249,12 @@ class FileChecker:
     _gunzip: Gunzipper | None = None
     _first: bytes = b""
 
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the file."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take the next bytes of the file; they are not kept."""
         if self.compressed is None:
-            data = self._first + data
+            data = self._first + data if self._first else data
             if len(data) < len(_GZIP):
-                self._first = data
+                self._first = bytes(data)
                 return
             self.compressed = data[:2] == _GZIP
             self._gunzip = Gunzipper() if self.compressed else None
@@ -278,7 +280,7 @@ def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
         yield chunk
 
 
-def check_chunks(chunks: Iterable[bytes], stop_at: str | None = None) -> list[Hdu]:
+def check_chunks(chunks: Iterable[bytes | memoryview], stop_at: str | None = None) -> list[Hdu]:
     """Walk over a file given as chunks; see `FileChecker`."""
     checker = FileChecker(FitsWalker(stop_at))
     for chunk in chunks:

@@ -8,6 +8,7 @@ BLOCK = 2880
 CARD = 80
 _STRUCTURE: tuple[bytes, ...] = (b"BITPIX", b"NAXIS", b"PCOUNT", b"GCOUNT", b"GROUPS", b"EXTNAME")
 _STRUCTURE += (b"DATASUM", b"CHECKSUM")
+_STARTS = frozenset(key[:5] for key in _STRUCTURE)
 
 
 class DamagedFileError(ValueError):
@@ -54,6 +55,8 @@ def parse_header(raw: bytes, *, structure_only: bool = False) -> dict[str, Any]:
     """Keywords and values of a header; the first of a repeated keyword counts."""
     found: dict[str, Any] = {}
     for start in range(0, len(raw), CARD):
+        if structure_only and raw[start : start + 5] not in _STARTS:
+            continue
         card = raw[start : start + CARD]
         if card[8:10] == b"= ":
             if structure_only and not card.startswith(_STRUCTURE):

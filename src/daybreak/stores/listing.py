@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -191,16 +192,21 @@ def facts_of(root: str, paths: Iterable[str], stats: dict[str, os.stat_result]) 
             else:
                 found[path] = facts
     if len(unread) > 2000:
+        parts = [unread[i : i + 250] for i in range(0, len(unread), 250)]
         with ThreadPoolExecutor(2) as pool:
-            read = pool.map(lambda p: read_facts(f"{root}/{p}"), unread, chunksize=64)
+            read = chain.from_iterable(pool.map(lambda part: _read_all(root, part), parts))
             results = list(zip(unread, read, strict=True))
     else:
-        results = [(path, read_facts(f"{root}/{path}")) for path in unread]
+        results = list(zip(unread, _read_all(root, unread), strict=True))
     for path, facts in results:
         found[path] = facts
         cache.put(path, stats[path], facts)
     cache.save()
     return found
+
+
+def _read_all(root: str, paths: list[str]) -> list[Facts]:
+    return [read_facts(f"{root}/{path}") for path in paths]
 
 
 def _differences(info: DatasetInfo, index_events: int | None, index_hours: float) -> list[str]:

@@ -17,6 +17,8 @@ from daybreak.stores.record import FileRecord, StoreFolder
 from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, TransientError
 
 ATTEMPTS = 6
+_WRITE_OUT = 1 << 24  # bytes of a large file after which the kernel begins to write them to disk
+_SMALL = 1 << 18  # smaller files are left to the sync of their batch, which writes them in one go
 _FITS_ENDS = (".fits", ".fits.gz", ".fit", ".fit.gz", ".fits.fz", ".fts", ".fts.gz")
 
 
@@ -38,12 +40,15 @@ class Job:
         Whether its structure can be checked.
     stat
         Size and time at the source, where they are known already.
+    later
+        A file that will be asked for some files after this one.
     """
 
     path: str
     sha256: str = ""
     is_fits: bool = True
     stat: Stat | None = None
+    later: str = ""
 
 
 def looks_like_fits(path: str) -> bool:
@@ -138,6 +143,8 @@ class Carrier:
         raise failure if failure is not None else AssertionError
 
     def _once(self, job: Job) -> Arrived:
+        if job.later:
+            self.source.expect(job.later)
         part = self.store.part()
         stats: list[Stat] = []
         try:
@@ -159,6 +166,7 @@ class Carrier:
         walker = FitsWalker(structure_only=True)
         checker = FileChecker(walker) if job.is_fits and not job.sha256 else None
         damage: DamagedFileError | None = None
+        untold = unwritten = 0
         for chunk in self.source.chunks(job.path, stats.append):
             if self._stop.is_set():
                 raise StoppedError
@@ -171,7 +179,14 @@ class Carrier:
             view = memoryview(chunk)
             while view:
                 view = view[os.write(handle, view) :]
-            self._on_bytes(len(chunk))
+            untold, unwritten = untold + len(chunk), unwritten + len(chunk)
+            if untold >= CHUNK:
+                self._on_bytes(untold)
+                untold = 0
+            if unwritten >= _WRITE_OUT:
+                begin_writing(handle)
+                unwritten = 0
+        self._on_bytes(untold)
         digest = sha.hexdigest()
         check = "sha256" if job.sha256 else "none"
         if job.sha256 and digest != job.sha256:
@@ -184,5 +199,6 @@ class Carrier:
         if damage is not None:
             damage.digest = digest
             raise damage
-        begin_writing(handle)
+        if unwritten >= _SMALL:
+            begin_writing(handle)
         return digest, check
