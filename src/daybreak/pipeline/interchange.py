@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-from daybreak.pipeline.lifeline import end_with_parent, wait_for_end
+from daybreak.pipeline.lifeline import wait_for_end
 
 
 def _watch(pid: int) -> None:
@@ -18,7 +18,6 @@ def _watch(pid: int) -> None:
 
 if __name__ == "__main__":
     driver = int(sys.argv.pop(1))
-    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this
     threading.Thread(target=_watch, args=(driver,), name="lifeline", daemon=True).start()
     runpy.run_module(
