@@ -7,7 +7,7 @@ instrument profiles (``daybreak/instruments/profiles``) override the defaults.
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from astropy import units as u
 from astropy.time import Time
@@ -194,9 +194,12 @@ class QualityConfig(Frozen):
 
 
 class EngineConfig(Frozen):
-    """How the steps are run."""
+    """How the steps are run; none of it changes a product."""
 
-    workers: int = Field(0, ge=0, description="local workers; 0: one per core")
+    profile: str = Field(
+        "local", min_length=1, description="engine profile: a name, or the path of its file"
+    )
+    workers: int = Field(0, ge=0, description="workers at most; 0: what the profile gives")
 
 
 class ReportConfig(Frozen):
@@ -220,6 +223,10 @@ class AnalysisConfig(Frozen):
     quality: QualityConfig = QualityConfig()
     engine: EngineConfig = EngineConfig()
     report: ReportConfig = ReportConfig()
+
+    def of_products(self) -> dict[str, Any]:
+        """JSON-able settings that products depend on: all but where the steps run."""
+        return self.model_dump(mode="json", exclude={"engine"})
 
     @model_validator(mode="after")
     def _ordered(self) -> AnalysisConfig:

@@ -13,9 +13,10 @@ from daybreak.products.atomic import ensure_folder, output_error
 
 _BUSY_S = 30.0
 #: file systems whose locks SQLite can't rely on for its write-ahead log
-_NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afs lustre gpfs beegfs ceph fuse.sshfs glusterfs pvfs2 orangefs 9p".split()
-)
+_NETWORK = {
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "gpfs", "beegfs", "ceph"),
+    *("fuse.sshfs", "glusterfs", "pvfs2", "orangefs", "9p"),
+}
 
 
 def file_system(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from daybreak.errors import OutputError
 from daybreak.products.digest import file_digest
 
-#: a file that changed this shortly before it was read may change again in the same tick of its clock
+#: a file that changed so shortly before it was read may change again in the same clock tick
 _SETTLED_NS = 2_000_000_000
 
 

@@ -11,26 +11,27 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daybreak.errors import EngineError, RequestCancelled
+from daybreak.errors import EngineError, RequestCancelled, SchedulerError
 from daybreak.pipeline.attempt import note_path, read_note
 from daybreak.pipeline.board import Board
 from daybreak.pipeline.failures import (
     FailureKind,
+    RetryPolicy,
     Verdict,
     delay_s,
-    grown,
     lost_verdict,
-    may_retry,
 )
 from daybreak.pipeline.intake import Intake, remove_partials, result_of
 from daybreak.pipeline.ledger import Ledger
 from daybreak.pipeline.payload import log_path, payload
-from daybreak.pipeline.pools import Pools
 from daybreak.pipeline.progress import Progress, ProgressEvent, eta_s
 from daybreak.pipeline.registry import more_urgent
 from daybreak.pipeline.step import Resources, Step, StepResult, StepState
+
+if TYPE_CHECKING:
+    from daybreak.pipeline.pools import Pools
 
 EXECUTE = "daybreak.pipeline.execute:execute"
 _TICK_S = 0.5
@@ -61,6 +62,8 @@ class Driver:
         Function to mean duration in s, for the ETA.
     progress
         Told how it goes.
+    policy
+        What is tried again.
     shares_host
         The pools are this host's own cores: give way to more urgent requests.
     """
@@ -72,6 +75,7 @@ class Driver:
         *,
         durations: Mapping[str, float] | None = None,
         progress: Progress | None = None,
+        policy: RetryPolicy | None = None,
         shares_host: bool = True,
     ) -> None:
         self.board = board
@@ -80,6 +84,7 @@ class Driver:
         self.durations = dict(durations or {})
         self.seen: dict[str, list[float]] = defaultdict(list)
         self.progress = progress
+        self.policy = policy or RetryPolicy()
         self.shares_host = shares_host
         self.pools: Pools | None = None
         self._active: dict[Future[dict[str, Any]], _Active] = {}
@@ -117,11 +122,13 @@ class Driver:
             if not self._held:
                 self._fill(pools)
             if not self._active and not self._waiting and not self._later and not self._held:
-                if self.board.finished:
-                    return
-                if not self.board.has_ready:
-                    raise EngineError("the plan can't go on: its steps wait for each other")
-            self._hear(pools)
+                self._check_stuck()
+            else:
+                self._hear(pools)
+
+    def _check_stuck(self) -> None:
+        if not self.board.finished and not self.board.has_ready:
+            raise EngineError("the plan can't go on: its steps wait for each other")
 
     def _hear(self, pools: Pools) -> None:
         """Wait a moment for steps that end, and settle all that have."""
@@ -202,7 +209,8 @@ class Driver:
             if not note and pools.health():
                 self._scheduler_trouble(item)
                 return
-            verdict = lost_verdict(note, pools.job_of(note) or "", error)
+            end = pools.job_of(note)
+            verdict = lost_verdict(note, end.state if end is not None else "", error)
             if note.get("pid"):
                 remove_partials(item.step, int(note["pid"]))
             self._failed(item, verdict, note)
@@ -224,8 +232,8 @@ class Driver:
         name, kind = item.step.name, verdict.kind
         self._failures[name, kind] += 1
         count = self._failures[name, kind]
-        more = grown(item.resources, kind, float(note.get("peak_mb") or 0))
-        if may_retry(kind, count) and self._fits(more):
+        more = self.policy.grown(item.resources, kind, float(note.get("peak_mb") or 0))
+        if self.policy.may_retry(kind, count) and self._fits(more):
             self.ledger.attempt_failed(name, item.number, kind, verdict.reason, note)
             self._resources[name] = more
             when = time.monotonic() + delay_s(kind, count)
@@ -281,7 +289,10 @@ class Driver:
             raise RequestCancelled("the request was cancelled", "'daybreak resume' takes it up.")
         urgent = more_urgent(self.ledger.request) if self.shares_host else ""
         self._held = f"waits for the more urgent {urgent}" if urgent else ""
-        self._message = self._held or pools.health() or ""
+        trouble = pools.health()
+        if trouble is not None and trouble.fatal:
+            raise SchedulerError(str(trouble), "Check the profile with 'daybreak engine test'.")
+        self._message = self._held or str(trouble or "")
         self._report(None)
 
     def _tell(self, result: StepResult) -> None:

@@ -12,6 +12,7 @@ from daybreak.config.engine import EngineProfile, load_engine
 from daybreak.errors import DaybreakError, InterruptedByUser, RequestCancelled
 from daybreak.pipeline.board import Board
 from daybreak.pipeline.drive import Driver
+from daybreak.pipeline.failures import RetryPolicy
 from daybreak.pipeline.intake import recover
 from daybreak.pipeline.ledger import Ledger, RequestInfo
 from daybreak.pipeline.lifeline import interruptible
@@ -80,6 +81,11 @@ def run_plan(
             ledger,
             durations=durations() if progress is not None else None,
             progress=progress,
+            policy=RetryPolicy(
+                lost=profile.retries,
+                memory=profile.memory_retries,
+                memory_factor=profile.memory_factor,
+            ),
             shares_host=profile.kind == "local",
         )
         try:
@@ -135,12 +141,17 @@ def _run(
     workers: int,
     preload: Sequence[str],
 ) -> None:
-    width = len(driver.board.left())
-    scratch = root / ".daybreak" / "engine"
+    left = driver.board.left()
     with (
         driving(info, root),
         open_pools(
-            profile, tag=info.id, scratch=scratch, width=width, workers=workers, preload=preload
+            profile,
+            tag=info.id,
+            scratch=root / ".daybreak" / "engine",
+            width=len(left),
+            workers=workers,
+            preload=preload,
+            needs=[step.resources for step in left],
         ) as pools,
     ):
         driver.run(pools)

@@ -33,10 +33,6 @@ class FailureKind(StrEnum):
     DRIVER = "driver"
 
 
-#: attempts that each kind may cost before the step has failed; kinds not listed are final
-ATTEMPTS = {FailureKind.LOST: 4, FailureKind.MEMORY: 4, FailureKind.WALLTIME: 2}
-#: a step that was killed for memory or time gets this much more
-GROWTH = 2
 #: seconds before a step that lost its worker is tried again, doubled each time
 FIRST_DELAY_S = 0.5
 
@@ -52,7 +48,7 @@ _ERRORS: dict[FailureKind, type[DaybreakError]] = {
 }
 
 _HINTS = {
-    FailureKind.LOST: "Resume later, or on other nodes; the attempts are listed by 'daybreak show'.",
+    FailureKind.LOST: "Resume later, or on other nodes; 'daybreak show' lists the attempts.",
     FailureKind.WALLTIME: "Give the engine's pool a longer walltime, then resume.",
     FailureKind.MEMORY: "Give the engine a pool with more memory, then resume.",
     FailureKind.SCHEDULER: "Check the account and the partition with 'daybreak engine test'.",
@@ -112,13 +108,11 @@ def lost_verdict(note: Mapping[str, Any], job_end: str, error: BaseException) ->
     if note.get("kill") == FailureKind.MEMORY:
         return Verdict(
             FailureKind.MEMORY,
-            f"took {note.get('peak_mb', 0):.0f} MB{where}, more than the {note.get('memory_mb')} MB "
-            "that it asked for",
+            f"took {note.get('peak_mb', 0):.0f} MB{where}, more than the "
+            f"{note.get('memory_mb')} MB that it asked for",
         )
     if note.get("kill") == FailureKind.WALLTIME:
-        return Verdict(
-            FailureKind.WALLTIME, f"ran longer than {note.get('walltime_s'):g} s{where}"
-        )
+        return Verdict(FailureKind.WALLTIME, f"ran longer than {note.get('walltime_s'):g} s{where}")
     kind = _JOB_ENDS.get(job_end.split(" ")[0].rstrip("+"), FailureKind.LOST)
     if kind is FailureKind.WALLTIME:
         return Verdict(kind, f"the job's walltime was over{where} (job {note.get('job')})")
@@ -128,31 +122,58 @@ def lost_verdict(note: Mapping[str, Any], job_end: str, error: BaseException) ->
     return Verdict(FailureKind.LOST, f"the worker was lost{where} ({how})")
 
 
-def may_retry(kind: FailureKind, failures: int) -> bool:
-    """Whether a step may be tried again after its `failures`-th failure of this kind."""
-    return failures < ATTEMPTS.get(kind, 0)
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often a step is tried again, by kind of failure; kinds not listed are final.
+
+    Attributes
+    ----------
+    lost
+        Times a step whose worker or node was lost is run again.
+    memory
+        Times a step that ran out of memory gets more.
+    walltime
+        Times a step that ran out of time gets more.
+    memory_factor, time_factor
+        How much more each time.
+    """
+
+    lost: int = 2
+    memory: int = 2
+    walltime: int = 1
+    memory_factor: float = 2.0
+    time_factor: float = 2.0
+
+    def may_retry(self, kind: FailureKind, failures: int) -> bool:
+        """Whether a step may be tried again after its `failures`-th failure of this kind."""
+        allowed = {
+            FailureKind.LOST: self.lost,
+            FailureKind.MEMORY: self.memory,
+            FailureKind.WALLTIME: self.walltime,
+        }
+        return failures <= allowed.get(kind, 0)
+
+    def grown(self, resources: Resources, kind: FailureKind, peak_mb: float = 0.0) -> Resources:
+        """What the next attempt asks for: more memory or time where that was the reason.
+
+        Parameters
+        ----------
+        resources
+            What the failed attempt had.
+        kind
+            Why it failed.
+        peak_mb
+            The memory that it was seen to take, in MB.
+        """
+        if kind is FailureKind.MEMORY:
+            wanted = max(resources.memory_mb * self.memory_factor, 1.2 * peak_mb)
+            return replace(resources, memory_mb=int(wanted))
+        if kind is FailureKind.WALLTIME:
+            minutes = resources.walltime_min * self.time_factor
+            return replace(resources, walltime_min=minutes)
+        return resources
 
 
 def delay_s(kind: FailureKind, failures: int) -> float:
     """Seconds to wait before the next attempt."""
     return FIRST_DELAY_S * 2 ** (failures - 1) if kind is FailureKind.LOST else 0.0
-
-
-def grown(resources: Resources, kind: FailureKind, peak_mb: float = 0.0) -> Resources:
-    """What the next attempt asks for: more memory or time where that was the reason.
-
-    Parameters
-    ----------
-    resources
-        What the failed attempt had.
-    kind
-        Why it failed.
-    peak_mb
-        The memory that it was seen to take, in MB.
-    """
-    if kind is FailureKind.MEMORY:
-        wanted = max(resources.memory_mb * GROWTH, int(1.5 * peak_mb))
-        return replace(resources, memory_mb=wanted)
-    if kind is FailureKind.WALLTIME:
-        return replace(resources, walltime_min=resources.walltime_min * GROWTH)
-    return resources

@@ -141,8 +141,11 @@ class Ledger:
             self.db.execute(
                 "INSERT INTO requests (id, key, kind, target, origin, requester, spec, engine, "
                 "priority, state, reason, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (info.id, info.key, info.kind, info.target, info.origin, info.requester)
-                + (fixed[0], info.engine, info.priority, RequestState.RECEIVED.value, "", now, now),
+                (
+                    *(info.id, info.key, info.kind, info.target, info.origin, info.requester),
+                    *(fixed[0], info.engine, info.priority, RequestState.RECEIVED.value, ""),
+                    *(now, now),
+                ),
             )
             self._log(None, "", RequestState.RECEIVED.value, info.origin)
         return RequestState.RECEIVED
@@ -213,8 +216,10 @@ class Ledger:
                 "SET plan=excluded.plan, position=excluded.position, function=excluded.function, "
                 "label=excluded.label, required=excluded.required",
                 [
-                    (request, step.name, number, position, step.function, step.label)
-                    + (int(step.required), StepState.PENDING.value, now)
+                    (
+                        *(request, step.name, number, position, step.function, step.label),
+                        *(int(step.required), StepState.PENDING.value, now),
+                    )
                     for position, step in enumerate(plan.steps)
                 ],
             )
@@ -274,14 +279,17 @@ class Ledger:
         """A product's name in the ledger: relative to the folder, which may be moved."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
-    def to(self, name: str, new: StepState, reason: str = "", **columns: Any) -> None:
-        """Take a step to another state inside a transaction; same state: only the columns."""
+    def _state_of(self, name: str) -> StepState | None:
         row = self.db.execute(
             "SELECT state FROM steps WHERE request=? AND name=?", (self.request.id, name)
         ).fetchone()
-        if row is None:
+        return StepState(row["state"]) if row is not None else None
+
+    def to(self, name: str, new: StepState, reason: str = "", **columns: Any) -> None:
+        """Take a step to another state inside a transaction; same state: only the columns."""
+        old = self._state_of(name)
+        if old is None:
             raise RequestNotFoundError(f"no step {name!r} in request {self.request.id!r}")
-        old = StepState(row["state"])
         if old is not new:
             check_step(old, new, name)
             self._log(name, old.value, new.value, reason)
@@ -295,18 +303,18 @@ class Ledger:
     def submitted(self, step: Step, key: str, pool: str, memory_mb: int, log: Path) -> int:
         """A step was given to the engine; returns the number of the attempt."""
         with self._write():
-            row = self.db.execute(
-                "SELECT state FROM steps WHERE request=? AND name=?", (self.request.id, step.name)
-            ).fetchone()
-            if row is not None and StepState(row["state"]).ended:
+            old = self._state_of(step.name)
+            if old is not None and old.ended:
                 self.to(step.name, StepState.PENDING, "to be made again")
             self.to(step.name, StepState.SUBMITTED, "", key=key, log=self.relative(log))
             number = 1 + self.attempts(step.name)
             self.db.execute(
                 "INSERT INTO attempts (request, step, number, state, key, pool, memory_mb, "
                 "submitted) VALUES (?,?,?,?,?,?,?,?)",
-                (self.request.id, step.name, number, StepState.SUBMITTED.value, key, pool)
-                + (memory_mb, time.time()),
+                (
+                    *(self.request.id, step.name, number, StepState.SUBMITTED.value, key),
+                    *(pool, memory_mb, time.time()),
+                ),
             )
         return number
 
@@ -347,12 +355,9 @@ class Ledger:
         """A step has ended: its state, its last attempt and its products, in one go."""
         outputs = {self.relative(Path(k)): v for k, v in result.outputs.items()}
         with self._write():
-            row = self.db.execute(
-                "SELECT state FROM steps WHERE request=? AND name=?", (self.request.id, step.name)
-            ).fetchone()
-            if row is not None and row["state"] != result.state.value:
-                if StepState(row["state"]).ended:
-                    self.to(step.name, StepState.PENDING, "planned again")
+            old = self._state_of(step.name)
+            if old is not None and old.ended and old is not result.state:
+                self.to(step.name, StepState.PENDING, "planned again")
             self.to(
                 step.name,
                 result.state,
@@ -393,6 +398,11 @@ class Ledger:
         for path in step.outputs.values():
             path.unlink(missing_ok=True)
             self.digests.forget(path)
+
+    def again(self, name: str) -> None:
+        """A step that has ended is to be made again, whatever is there."""
+        with self._write():
+            self.to(name, StepState.PENDING, "asked for again", key="")
 
     def open_attempts(self) -> list[sqlite3.Row]:
         """Attempts that a driver left without an end."""

@@ -1,5 +1,4 @@
-"""What one user's Daybreak knows across output folders: where requests are, who runs, how long
-steps take.
+"""What is known across output folders: where requests are, who runs, how long steps take.
 
 A small SQLite file in ``$DAYBREAK_STATE`` (by default ``$XDG_STATE_HOME/daybreak``). It can be lost
 without harm: everything that matters is in the ledgers of the output folders.
@@ -77,12 +76,12 @@ def forget(out: Path) -> None:
 
 def known_requests() -> list[tuple[str, Path]]:
     """Names of requests and their output folders, the newest first."""
+    found: list[tuple[str, Path]] = []
     with _open() as db:
-        if db is None:
-            return []
-        rows = db.execute("SELECT id, out FROM requests ORDER BY updated DESC").fetchall()
-        return [(row["id"], Path(row["out"])) for row in rows]
-    return []
+        if db is not None:
+            rows = db.execute("SELECT id, out FROM requests ORDER BY updated DESC").fetchall()
+            found = [(row["id"], Path(row["out"])) for row in rows]
+    return found
 
 
 @contextmanager
@@ -103,30 +102,32 @@ def driving(info: RequestInfo, out: Path) -> Iterator[None]:
 
 def more_urgent(info: RequestInfo) -> str:
     """Name of a request of higher priority that runs on this host's own cores; '' if none does."""
+    found = ""
     with _open() as db:
         if db is None:
-            return ""
+            return found
         rows = db.execute(
             "SELECT pid, request FROM drivers WHERE host=? AND engine=? AND priority > ?",
             (socket.gethostname(), info.engine, info.priority),
         ).fetchall()
         for row in rows:
             if alive(row["pid"]):
-                return str(row["request"])
+                found = str(row["request"])
+                break
             db.execute(
                 "DELETE FROM drivers WHERE host=? AND pid=?", (socket.gethostname(), row["pid"])
             )
-    return ""
+    return found
 
 
 def durations() -> dict[str, float]:
     """Mean duration in s of the functions of steps, as seen so far."""
+    found: dict[str, float] = {}
     with _open() as db:
-        if db is None:
-            return {}
-        rows = db.execute("SELECT function, mean_s FROM durations").fetchall()
-        return {row["function"]: float(row["mean_s"]) for row in rows}
-    return {}
+        if db is not None:
+            rows = db.execute("SELECT function, mean_s FROM durations").fetchall()
+            found = {row["function"]: float(row["mean_s"]) for row in rows}
+    return found
 
 
 def learn_durations(seen: Mapping[str, list[float]]) -> None:

@@ -37,7 +37,7 @@ class Resources:
 
     cores: int = 1
     memory_mb: int = 1500
-    walltime_min: int = 30
+    walltime_min: float = 30
 
 
 @dataclass(frozen=True)
