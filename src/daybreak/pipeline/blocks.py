@@ -142,6 +142,7 @@ class Pool:
         self.jobs = jobs
         self.trouble: Trouble | None = None
         self._lock = threading.RLock()
+        self._ready = threading.Event()
         self._tasks: dict[int, _Task] = {}
         self._blocks: dict[str, _Block] = {}
         self._ended: list[JobInfo] = []
@@ -188,6 +189,7 @@ class Pool:
                 f"the engine did not start: {failure[0]}", "Try again; see docs/exit-codes.md."
             ) from failure[0]
         self._executor = executor
+        self._ready.set()
 
     def submit(
         self, function: str, payload: Mapping[str, Any], priority: int
@@ -196,6 +198,7 @@ class Pool:
         from daybreak.pipeline.workers import call
 
         future: Future[dict[str, Any]] = Future()
+        self._ready.wait(timeout=ANSWER_S)  # while it is started again
         with self._lock:
             self._next_task += 1
             number = self._next_task
@@ -220,26 +223,31 @@ class Pool:
             else:
                 task.future.set_exception(_lost(self.setup.label, error))
 
-    def _fail_all(self, why: str) -> None:
-        with self._lock:
-            tasks, self._tasks = self._tasks, {}
-        for task in tasks.values():
+    def _fail(self, tasks: list[_Task], why: str) -> None:
+        for task in tasks:
             with contextlib.suppress(InvalidStateError):
                 task.future.set_exception(WorkerLostError(f"pool {self.setup.label!r}: {why}"))
+
+    def _take_down(self) -> list[_Task]:
+        """Stop the executor and give its blocks back; the steps that it had."""
+        with self._lock:
+            self._ready.clear()
+            executor, self._executor = self._executor, None
+            tasks, self._tasks = list(self._tasks.values()), {}
+            self._cancel(list(self._blocks))
+        if executor is not None:  # without the lock: its thread may be settling a step
+            _shut(executor)
+        return tasks
 
     def _restart(self, why: str) -> None:
         """Begin anew: the interchange has gone, or the workers can't be reached any more."""
         _log.warning("engine: pool %s: %s; it is started again", self.setup.label, why)
-        with self._lock:
-            old, self._executor = self._executor, None
-            self._cancel(list(self._blocks))
-            if old is not None:
-                _shut(old)
-            try:
-                self.start()
-            except EngineError as error:
-                self.trouble = Trouble(error.what, fatal=True)
-        self._fail_all(why)
+        tasks = self._take_down()
+        try:
+            self.start()
+        except EngineError as error:
+            self.trouble = Trouble(error.what, fatal=True)
+        self._fail(tasks, why)
 
     # the blocks -------------------------------------------------------------------------------
 
@@ -421,12 +429,7 @@ class Pool:
 
     def close(self) -> None:
         """Give everything back; steps that have not ended fail."""
-        with self._lock:
-            executor, self._executor = self._executor, None
-            self._cancel(list(self._blocks))
-        if executor is not None:
-            _shut(executor)
-        self._fail_all("the engine was closed")
+        self._fail(self._take_down(), "the engine was closed")
 
 
 def _lost(label: str, error: BaseException) -> WorkerLostError:

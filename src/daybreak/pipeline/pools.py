@@ -63,7 +63,7 @@ class Pools(Protocol):
     def jobs(self) -> list[JobInfo]:
         """Blocks of all pools with their jobs."""
 
-    def health(self) -> str | None:
+    def health(self) -> Trouble | None:
         """None if all is well, else why no worker can come, a :class:`Trouble`."""
 
     def job_of(self, attempt_note: Mapping[str, Any]) -> JobEnd | None:
@@ -140,6 +140,7 @@ class EnginePools:
         self.profile = profile
         self._pools = dict(pools)
         self._configs = dict(configs)
+        self._memory_mb = memory_mb()[0] if profile.kind == "local" else float("inf")
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._hints = dict.fromkeys(self._pools, 0)
@@ -180,9 +181,7 @@ class EnginePools:
         best: tuple[tuple[float, float], str] | None = None
         limits = []
         for label, config in self._configs.items():
-            limit = config.worker_memory_mb
-            if local:
-                limit = min(limit, memory_mb()[0])
+            limit = min(config.worker_memory_mb, self._memory_mb)
             limits.append(limit)
             too_long = not local and resources.walltime_min * 60 > config.walltime_s
             too_wide = not local and resources.cores > config.worker_cores
