@@ -14,6 +14,17 @@ settings.register_profile(
 settings.load_profile("daybreak")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory):
+    """The registry of requests is not the user's."""
+    old = os.environ.get("DAYBREAK_STATE")
+    os.environ["DAYBREAK_STATE"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    os.environ.pop("DAYBREAK_STATE")
+    if old is not None:
+        os.environ["DAYBREAK_STATE"] = old
+
+
 def _data_root() -> Path:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     return Path(os.environ.get("DAYBREAK_TEST_DATA", default))

@@ -37,6 +37,8 @@ EXECUTE = "daybreak.pipeline.execute:execute"
 _TICK_S = 0.5
 _LOOK_AROUND_S = 2.0
 _AHEAD = 4
+#: times that a step may be lost before it begins while all seems well with the pools
+_MOST_UNBEGUN = 20
 
 
 @dataclass
@@ -206,8 +208,7 @@ class Driver:
             if note.get("result") and note.get("key") == self.intake.keys[item.step.name]:
                 answer = dict(note["result"])
         if not answer and error is not None:
-            if not note and pools.health():
-                self._scheduler_trouble(item)
+            if not note and self._never_began(item, pools):
                 return
             end = pools.job_of(note)
             verdict = lost_verdict(note, end.state if end is not None else "", error)
@@ -241,13 +242,18 @@ class Driver:
         else:
             self._give_up(item.step, verdict, item.number, note)
 
-    def _scheduler_trouble(self, item: _Active) -> None:
-        """The step never began because no job could be had: it waits, that is no failure of it."""
-        reason = "no worker could be had from the scheduler"
+    def _never_began(self, item: _Active, pools: Pools) -> bool:
+        """Put back a step that was lost before a worker had it: that is no failure of its own."""
         name = item.step.name
+        self._failures[name, FailureKind.SCHEDULER] += 1
+        trouble = pools.health()
+        if trouble is None and self._failures[name, FailureKind.SCHEDULER] > _MOST_UNBEGUN:
+            return False
+        reason = str(trouble or "lost before a worker had it")
         self.ledger.attempt_failed(name, item.number, FailureKind.SCHEDULER, reason, {})
         when = time.monotonic() + _LOOK_AROUND_S
         heapq.heappush(self._later, (when, next(self._count), item.step))
+        return True
 
     def _fits(self, resources: Resources) -> bool:
         try:
