@@ -65,6 +65,7 @@ STORED = """
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd}
+AccountingStoragePass={folder}/munge/munge.sock
 AccountingStorageEnforce=associations
 """
 DBD_CONF = """
@@ -80,7 +81,6 @@ StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1
 StoragePort={sql}
 StorageUser=root
-StoragePass=
 StorageLoc=slurm_acct_db
 """
 
@@ -140,7 +140,7 @@ class Slurm:
 
     def _write_configuration(self) -> None:
         ports = self.ports
-        accounting = STORED.format(**ports) if self.accounting else PLAIN
+        accounting = STORED.format(folder=self.folder, **ports) if self.accounting else PLAIN
         text = CONF.format(
             folder=self.folder,
             host=self.host,
@@ -167,7 +167,7 @@ class Slurm:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call of libc
             )
 
     def _start_munge(self) -> None:
@@ -178,7 +178,7 @@ class Slurm:
         paths = {"socket": "sock", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
         options = [f"--{option}={folder}/munge.{end}" for option, end in paths.items()]
         self._spawn("munged", "munged", "--foreground", "--force", f"--key-file={key}", *options)
-        self._wait(lambda: (folder / "munge.sock").exists(), "munged")
+        self._wait((folder / "munge.sock").exists, "munged")
 
     def _start_database(self) -> None:
         data = self.folder / "sql"
@@ -223,17 +223,23 @@ class Slurm:
     def wait_for_nodes(self, count: int = len(NODES)) -> None:
         def there() -> bool:
             shown = self.run("sinfo", "--noheader", "--Node", "--partition=short", "--format=%N %t")
-            return sum(line.endswith(("idle", "mix")) for line in shown.stdout.split("\n")) >= count
+            return (
+                sum(line.endswith(("idle", "mix", "alloc")) for line in shown.stdout.split("\n"))
+                >= count
+            )
 
         self._wait(there, "the nodes", 40)
 
     def _wait(self, ready, what: str, seconds: float = 20) -> None:
         end = time.monotonic() + seconds
         while not ready():
-            if time.monotonic() > end:
+            ended = [n for n, p in self.processes.items() if p.poll() is not None]
+            if time.monotonic() > end or ended:
                 logs = sorted((self.folder / "log").iterdir())
                 tails = [f"{p.name}: {p.read_text(errors='replace')[-500:]}" for p in logs]
-                raise RuntimeError(f"{what}: not there after {seconds} s\n" + "\n".join(tails))
+                raise RuntimeError(
+                    f"{what}: not there after {seconds} s; ended: {ended}\n" + "\n".join(tails)
+                )
             time.sleep(0.1)
 
     # using --------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.errors import EngineError, WorkerLostError
+from daybreak.pipeline.attempt import read_note
 from daybreak.pipeline.jobs import (
     JobInfo,
     Jobs,
@@ -141,6 +142,8 @@ class Pool:
         self.setup = setup
         self.jobs = jobs
         self.trouble: Trouble | None = None
+        #: some jobs could not be cancelled
+        self.left_behind = False
         self._lock = threading.RLock()
         self._ready = threading.Event()
         self._tasks: dict[int, _Task] = {}
@@ -306,6 +309,7 @@ class Pool:
     def _block_ended(self, block: _Block) -> None:
         del self._blocks[block.job]
         self._ended.append(block.info)
+        self._lose_job(block)
         words = self.jobs.last_words(block.job)
         if not block.connected:
             self._fruitless += 1
@@ -321,6 +325,23 @@ class Pool:
             self._cancel_job(block.job)  # what the process left behind
             if self._tasks and block.connected:
                 self._restart(f"its workers were lost ({block.info.reason})")
+
+    def _lose_job(self, block: _Block) -> None:
+        """Fail the steps that ran in a job that has ended, rather than wait for its heartbeats."""
+        if not block.connected or not self.setup.addresses:
+            return
+        with contextlib.suppress(Exception):
+            self._executor._hold_block(str(block.number))
+        with self._lock:
+            numbers = [
+                number
+                for number, task in self._tasks.items()
+                if task.note
+                and (note := read_note(Path(task.note))).get("job") == block.job
+                and "result" not in note
+            ]
+            tasks = [self._tasks.pop(number) for number in numbers]
+        self._fail(tasks, f"job {block.job} has ended ({block.info.reason})")
 
     def _look(self, now: float) -> None:
         """Which blocks have workers that have come."""
@@ -425,6 +446,7 @@ class Pool:
         try:
             self.jobs.cancel(jobs)
         except SchedulerUnavailable as error:
+            self.left_behind = True
             _log.warning("engine: jobs %s can't be cancelled now: %s", ", ".join(jobs), error)
 
     def close(self) -> None:
@@ -451,14 +473,18 @@ def _shut(executor: Any) -> None:
         process.wait(timeout=2)
 
 
+def worker_command(setup: PoolSetup) -> list[str]:
+    """The command of a node's workers, without the arguments of Parsl's pool."""
+    return [setup.python, "-m", "daybreak.pipeline.workers", *setup.arguments, "--"]
+
+
 def _make_executor(setup: PoolSetup) -> Any:
     from parsl.executors import HighThroughputExecutor
     from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
     from parsl.providers import LocalProvider
 
     parsl_arguments = DEFAULT_LAUNCH_CMD.split(" ", 1)[1]
-    own = [setup.python, "-m", "daybreak.pipeline.workers", *setup.arguments, "--"]
-    command = " ".join(shlex.quote(part) for part in own)
+    command = shlex.join(worker_command(setup))
     executor = HighThroughputExecutor(
         label=setup.label,
         address="127.0.0.1",

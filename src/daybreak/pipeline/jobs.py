@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -116,23 +121,50 @@ class LocalJobs:
         self.folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._outputs: dict[str, Path] = {}
+        self._early: subprocess.Popen[bytes] | None = None
 
-    def submit(self, command: str, number: int) -> str:
-        """Start the command; the id is that of its process."""
-        import shlex
+    def prestart(self, command: Sequence[str]) -> None:
+        """Start a worker pool that imports what it needs while the interchange starts.
 
-        path = self.folder / f"{self.label}-{number}.out"
+        Parameters
+        ----------
+        command
+            Without the pool's arguments, which it gets on its standard input by `submit`.
+        """
+        self._early = self._start(command, "early", subprocess.PIPE)
+
+    def _start(self, command: Sequence[str], name: str, stdin: int) -> subprocess.Popen[bytes]:
+        path = self.folder / f"{self.label}-{name}.out"
         with path.open("wb") as output:
             process = subprocess.Popen(
-                shlex.split(command),
-                stdin=subprocess.DEVNULL,
+                list(command),
+                stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
-        job_id = str(process.pid)
-        self._processes[job_id], self._outputs[job_id] = process, path
-        return job_id
+        self._processes[str(process.pid)], self._outputs[str(process.pid)] = process, path
+        return process
+
+    def submit(self, command: str, number: int) -> str:
+        """Start the command; the id is that of its process."""
+        words = shlex.split(command)
+        early, self._early = self._early, None
+        if early is not None and early.stdin is not None and early.poll() is None:
+            arguments = words[words.index("--") + 1 :]
+            try:
+                early.stdin.write(json.dumps(arguments).encode() + b"\n")
+                early.stdin.close()
+                return str(early.pid)
+            except OSError:
+                self.cancel([str(early.pid)])
+        return str(self._start(words, str(number), subprocess.DEVNULL).pid)
+
+    def discard(self) -> None:
+        """End a pool that was started early and never used."""
+        if self._early is not None:
+            self.cancel([str(self._early.pid)])
+            self._early = None
 
     def states(self, ids: Sequence[str]) -> dict[str, JobInfo]:
         """Whether the processes live."""
@@ -146,10 +178,6 @@ class LocalJobs:
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Kill the processes with all that they started."""
-        import os
-        import signal
-        from contextlib import suppress
-
         for job_id in ids:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(job_id), signal.SIGKILL)

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from daybreak.config.engine import EngineProfile, PoolConfig
 from daybreak.errors import EngineError
-from daybreak.pipeline.blocks import Pool, PoolSetup, Trouble
+from daybreak.pipeline.blocks import Pool, PoolSetup, Trouble, worker_command
+from daybreak.pipeline.janitor import Janitor
 from daybreak.pipeline.jobs import JobEnd, JobInfo, Jobs, LocalJobs
 from daybreak.pipeline.lifeline import Link
 from daybreak.pipeline.step import Resources
@@ -352,7 +353,7 @@ def open_pools(
     if not _TAG.fullmatch(tag):
         raise EngineError(f"{tag!r} can't be part of a job's name")
     folder = _run_folder(profile, tag, scratch)
-    link = None
+    local, link, janitor = None, None, None
     pools: dict[str, Pool] = {}
     engine = None
     try:
@@ -360,12 +361,14 @@ def open_pools(
             label, config = next(iter(profile.pools.items()))
             count = local_workers(config, width=width, workers=workers, needs=needs)
             configs = {label: config}
-            pools[label] = Pool(
-                _local_setup(profile, label, count, folder, preload), LocalJobs(label, folder)
-            )
+            local = LocalJobs(label, folder)
+            setup = _local_setup(profile, label, count, folder, preload)
+            local.prestart(worker_command(setup))
+            pools[label] = Pool(setup, local)
         else:
             configs = dict(profile.pools)
             link = Link(profile.ports)
+            janitor = Janitor(profile, f"daybreak-{tag}-", folder)
             for label in configs:
                 setup = _cluster_setup(profile, label, folder, preload, link, needs)
                 pools[label] = Pool(setup, _cluster_jobs(profile, label, tag, folder))
@@ -380,8 +383,15 @@ def open_pools(
         else:
             for pool in pools.values():
                 pool.close()
+        if local is not None:
+            local.discard()
         if link is not None:
             link.close()
+        if janitor is not None:
+            if any(pool.left_behind for pool in pools.values()):
+                janitor.leave()
+            else:
+                janitor.done()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -123,7 +123,7 @@ def jobs_by_name(prefix: str) -> dict[str, tuple[str, str, str]]:
     out = {}
     printed = command(["squeue", "--me", "--noheader", "--states=all", f"--format={layout}"])
     for line in printed.splitlines():
-        job_id, state, reason, name = (line.strip().split(_BETWEEN, 3) + ["", "", ""])[:4]
+        job_id, state, reason, name = [*line.strip().split(_BETWEEN, 3), "", "", ""][:4]
         if name.startswith(prefix):
             out[job_id] = (name, state, reason)
     return out

@@ -7,13 +7,14 @@ server imports the modules once; its children share them. Used as the pool's lau
     python -m daybreak.pipeline.workers --link HOST:PORT,… --preload A,B -- ARGUMENTS
 
 the first on the driver's own host, the second on a cluster's node; ARGUMENTS are those of Parsl's
-pool. Either way this process and its workers end when the driver does.
+pool; without any they are read from standard input, as a list in JSON. Either way this process
+and its workers end when the driver does.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import json
 import os
 import runpy
 import sys
@@ -49,17 +50,6 @@ def _job_id() -> str:
     return ""
 
 
-def _start_fork_server(preload: str) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([m for m in preload.split(",") if m])
-    from multiprocessing import forkserver
-
-    forkserver.ensure_running()
-    import parsl.multiprocessing
-
-    parsl.multiprocessing.SpawnContext = context
-
-
 def main() -> None:
     """Preload, then hand over to Parsl's own worker pool program."""
     cut = sys.argv.index("--")
@@ -69,7 +59,9 @@ def main() -> None:
     parser.add_argument("--folder", default="")
     parser.add_argument("--preload", default="")
     options = parser.parse_args(sys.argv[1:cut])
-    sys.argv[1:] = sys.argv[cut + 1 :]
+    from daybreak.pipeline import forking
+
+    arguments = sys.argv[cut + 1 :]
     if options.driver:
         folder = options.folder
         end_with_driver(options.driver, folder)
@@ -82,7 +74,10 @@ def main() -> None:
     tempfile.tempdir = os.environ["TMPDIR"] = folder
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _start_fork_server(options.preload)
+    forking.start(options.preload)
+    import parsl.executors.high_throughput.process_worker_pool  # noqa: F401 - while there is time
+
+    sys.argv[1:] = arguments or json.loads(sys.stdin.readline() or sys.exit(1))
     try:
         runpy.run_module(
             "parsl.executors.high_throughput.process_worker_pool",
