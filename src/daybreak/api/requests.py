@@ -78,7 +78,7 @@ def find(name: str | Path | None = None) -> RequestView:
         views = ledger_view.requests(folder.resolve())
         if views:
             return views[0]
-    text = str(name or "")
+    text = str(name or "").lower()
     views = [v for v in status() if isinstance(v, RequestView) and v.kind != "plan"]
     hits = [v for v in views if v.id == text] or [v for v in views if v.id.startswith(text)]
     if len(hits) == 1:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,25 +48,31 @@ def old_products(root: Path, older_than_s: float) -> list[Removable]:
         Seconds since it was made.
     """
     with reading(root) as db:
+        used = _in_use(db)
         rows = db.execute(
-            "SELECT p.path, p.digest, p.size, p.step FROM products p LEFT JOIN steps s ON "
-            "s.request = p.request AND s.name = p.step AND s.plan = (SELECT MAX(number) FROM plans "
-            "WHERE request = p.request) WHERE s.name IS NULL AND p.made < ? ORDER BY p.path",
-            (time.time() - older_than_s,),
-        ).fetchall()
-        rows += db.execute(
-            "SELECT p.path, p.digest, p.size, p.step FROM products p JOIN requests r ON "
-            "r.id = p.request WHERE r.state IN ('DONE', 'CANCELLED') AND p.made < ? AND r.updated "
-            "< (SELECT MAX(updated) FROM requests WHERE state = 'DONE') ORDER BY p.path",
+            "SELECT path, digest, size, step FROM products WHERE made < ? ORDER BY path",
             (time.time() - older_than_s,),
         ).fetchall()
     found = {}
     for row in rows:
         path = root / row["path"]
+        if row["path"] in used:
+            continue
         if path.is_relative_to(root) and path.is_file() and file_digest(path) == row["digest"]:
             why = f"made by step {row['step']} of a plan that has been replaced"
             found[path] = Removable(path, path.stat().st_size, why)
     return list(found.values())
+
+
+def _in_use(db: sqlite3.Connection) -> set[str]:
+    """Products of the newest request that is done, and of all that are not given up."""
+    rows = db.execute(
+        "SELECT s.outputs FROM steps s JOIN requests r ON r.id = s.request WHERE s.plan = "
+        "(SELECT MAX(number) FROM plans WHERE request = s.request) AND (r.state NOT IN "
+        "('DONE', 'CANCELLED') OR r.id = (SELECT id FROM requests WHERE state = 'DONE' "
+        "ORDER BY updated DESC LIMIT 1))"
+    ).fetchall()
+    return {name for row in rows for name in json.loads(row["outputs"])}
 
 
 def leftovers(root: Path) -> list[Removable]:
