@@ -28,18 +28,6 @@ class ExcludedRegion(Frozen):
     radius: Size
 
 
-class TargetConfig(Frozen):
-    """What is analysed: filled from TARGET on the command line."""
-
-    name: str = ""
-    ra: Angle | None = None
-    dec: Angle | None = None
-    tag: str | None = Field(None, description="TARGET_TAG of the runs to take")
-    blank_fields: bool = Field(
-        False, description="the tag's runs have no common position: test position in each field"
-    )
-
-
 class SelectionConfig(Frozen):
     """Which runs of the store are used."""
 
@@ -206,14 +194,12 @@ class ReportConfig(Frozen):
     """What is drawn and written."""
 
     formats: tuple[Literal["svg", "png", "pdf"], ...] = ("svg",)
-    crab_units: bool = True
 
 
 class AnalysisConfig(Frozen):
     """The whole configuration of ``daybreak analyse``."""
 
     instrument: str = "auto"
-    target: TargetConfig = TargetConfig()
     selection: SelectionConfig = SelectionConfig()
     regions: RegionConfig = RegionConfig()
     theta2: Theta2Config = Theta2Config()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -74,6 +75,8 @@ def run_plan(
     info = request or RequestInfo()
     profile = engine or load_engine(None)
     with Ledger(root, info) as ledger:
+        if ledger.notice:
+            logging.getLogger(__name__).warning(ledger.notice)
         state = _enter(ledger, plan, profile)
         board = Board(plan)
         driver = Driver(
