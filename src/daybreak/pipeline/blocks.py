@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 LONGEST_DELAY_S = 60.0
 #: blocks in a row that end before a worker has come, after which the pool is given up
 FRUITLESS_BLOCKS = 3
+#: times an interchange is started that is lost before it answers
+STARTS = 3
 #: seconds that the interchange has to answer a question
 ANSWER_S = 10
 
@@ -160,13 +162,18 @@ class Pool:
     # the executor -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the interchange.
+        """Start the interchange; one that is lost while it starts is started again.
 
         Raises
         ------
         EngineError
             If it does not come up.
         """
+        if not any(self._start() for _ in range(STARTS)):
+            raise EngineError("the engine's interchange ended while it started", "Try again.")
+
+    def _start(self) -> bool:
+        """Whether it has come up; False if it was lost before."""
         self._generation += 1
         folder = self.setup.folder / f"{self.setup.label}-{self._generation}"
         folder.mkdir(mode=0o700, parents=True)
@@ -186,13 +193,14 @@ class Pool:
             thread.join(0.05)
             process = executor.interchange_proc
             if process is not None and process.poll() is not None and thread.is_alive():
-                raise EngineError("the engine's interchange ended while it started", "Try again.")
+                return False
         if failure:
             raise EngineError(
                 f"the engine did not start: {failure[0]}", "Try again; see docs/exit-codes.md."
             ) from failure[0]
         self._executor = executor
         self._ready.set()
+        return True
 
     def submit(
         self, function: str, payload: Mapping[str, Any], priority: int
