@@ -6,7 +6,8 @@ A plan of 60 steps (12 chains of 4 and what joins them, 0.2 to 0.6 s each, six w
 again and again; each time a fault comes at a moment drawn evenly from the length of an
 undisturbed run. A driver that ends is started again. In the end the products have to be those of
 an undisturbed run, byte for byte, and the checker of the tests finds nothing wrong: see ``trials``
-and ``checker`` in ``tests/pipeline``. Slurm is a real one of three nodes on this host, for which root is needed.
+and ``checker`` in ``tests/pipeline``. Slurm is a real one of three nodes on this host, for which
+root is needed.
 """
 
 from __future__ import annotations
@@ -117,6 +118,24 @@ def table(results: dict[str, list[Trial]], undisturbed: dict[str, float]) -> str
     )
 
 
+def save(engine: str, undisturbed_s: float, trials: list[Trial]) -> None:
+    """Keep the numbers of an engine; the table shows the last ones of each."""
+    block = {"undisturbed_s": undisturbed_s, "trials": [vars(t) for t in trials]}
+    (OUT / f"kills-{engine}.json").write_text(json.dumps(block, indent=1) + "\n")
+
+
+def show() -> None:
+    """Publish the table of what is kept."""
+    blocks = {
+        engine: json.loads(path.read_text())
+        for engine in WEIGHTS
+        if (path := OUT / f"kills-{engine}.json").exists()
+    }
+    results = {engine: [Trial(**t) for t in block["trials"]] for engine, block in blocks.items()}
+    undisturbed = {engine: block["undisturbed_s"] for engine, block in blocks.items()}
+    publish("kills", table(results, undisturbed), blocks)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Exit code 1 if any trial failed."""
     parser = argparse.ArgumentParser()
@@ -148,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{engine}: undisturbed {bench.undisturbed_s:.2f} s", flush=True)
             undisturbed[engine] = bench.undisturbed_s
             results[engine] = series(bench, counts(engine, options.kinds, n), rng, engine)
+            save(engine, undisturbed[engine], results[engine])
         finally:
             if slurm is not None:
                 slurm.stop()
@@ -156,12 +176,10 @@ def main(argv: list[str] | None = None) -> int:
     failed = [t for trials in results.values() for t in trials if t.findings]
     for trial in failed:
         print("FAILED", describe(trial))
-    text = table(results, undisturbed)
     if options.no_table:
-        print(text)
+        print(table(results, undisturbed))
     else:
-        numbers = {e: [vars(t) for t in trials] for e, trials in results.items()}
-        publish("kills", text, {"undisturbed_s": undisturbed, "trials": numbers})
+        show()
     return bool(failed)
 
 

@@ -44,7 +44,7 @@ pools:
     partition: short
     cores: 2
     memory: 1600 MB
-    walltime: 10 min
+    walltime: 60 min
     max_blocks: 3
 """
 
