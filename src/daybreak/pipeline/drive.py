@@ -23,7 +23,7 @@ from daybreak.pipeline.failures import (
     delay_s,
     lost_verdict,
 )
-from daybreak.pipeline.intake import Intake, remove_partials, result_of
+from daybreak.pipeline.intake import Intake, noted, remove_partials, result_of
 from daybreak.pipeline.ledger import Ledger
 from daybreak.pipeline.payload import log_path, payload
 from daybreak.pipeline.progress import Progress, ProgressEvent, eta_s
@@ -205,8 +205,11 @@ class Driver:
             answer = dict(future.result())
         except Exception as raised:
             error = raised
-            if note.get("result") and note.get("key") == self.intake.keys[item.step.name]:
+            key = self.intake.keys[item.step.name]
+            if note.get("result") and note.get("key") == key:
                 answer = dict(note["result"])
+            else:
+                answer = dict(noted(self.ledger, item.step, key, note) or {})
         if not answer and error is not None:
             if not note and self._never_began(item, pools):
                 return

@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -129,9 +129,21 @@ def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
     if note is not None:
         write_note(note, begun)
+
+    def announce(outputs: Mapping[str, str]) -> None:
+        if note is not None:
+            made = {
+                "state": StepState.DONE.value,
+                "outputs": dict(outputs),
+                "seconds": time.perf_counter() - start,
+                "host": begun["host"],
+                "job": begun["job"],
+            }
+            write_note(note, {**begun, "made": made})
+
     reset_peak()
     with limited(note, begun):
-        result = _execute(payload, start)
+        result = _execute(payload, start, announce)
     result["seconds"] = time.perf_counter() - start
     result.update(host=begun["host"], job=begun["job"], peak_mb=round(peak_mb(), 1))
     if note is not None:
@@ -139,7 +151,9 @@ def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _execute(payload: Mapping[str, Any], start: float) -> dict[str, Any]:
+def _execute(
+    payload: Mapping[str, Any], start: float, announce: Callable[[Mapping[str, str]], None]
+) -> dict[str, Any]:
     inputs = {
         key: Path(value) if isinstance(value, str) else [Path(v) for v in value]
         for key, value in payload["inputs"].items()
@@ -153,7 +167,10 @@ def _execute(payload: Mapping[str, Any], start: float) -> dict[str, Any]:
             try:
                 logger.info("step %s: %s", payload["name"], payload["function"])
                 _check_inputs(expected)
-                _call(payload["function"], inputs, outputs, payload["params"], expected)
+                made = _call(
+                    payload["function"], inputs, outputs, payload["params"], expected, announce
+                )
+                result["outputs"] = made
                 logger.info("done in %.2f s", time.perf_counter() - start)
             except StepSkipped as skipped:
                 logger.info("skipped: %s", skipped)
@@ -161,8 +178,6 @@ def _execute(payload: Mapping[str, Any], start: float) -> dict[str, Any]:
             except Exception as error:
                 logger.error("failed\n%s", traceback.format_exc())
                 result.update(state=StepState.FAILED.value, **_failure(error))
-        if result["state"] == StepState.DONE.value:
-            result["outputs"] = {str(p): file_digest(p) for p in outputs.values()}
     except OSError as error:
         failure = output_error(Path(error.filename or str(log)), error)
         result.update(state=StepState.FAILED.value, **_failure(failure))
@@ -175,7 +190,13 @@ def _call(
     outputs: Mapping[str, Path],
     params: Any,
     expected: Mapping[str, Any],
-) -> None:
+    announce: Callable[[Mapping[str, str]], None],
+) -> dict[str, str]:
+    """Run the function; announces the digests of the outputs before they get their names.
+
+    A worker that is lost after that has not worked in vain: who finds the outputs under their
+    names, with these digests, knows that they are whole.
+    """
     module, _, name = function.partition(":")
     target = getattr(import_module(module), name)
     with ExitStack() as stack:
@@ -189,3 +210,6 @@ def _call(
         for key, path in partial.items():
             if not path.exists():
                 raise OutputError(f"the step did not write {outputs[key].name}", "See its log.")
+        made = {str(outputs[key]): file_digest(path) for key, path in partial.items()}
+        announce(made)
+    return made

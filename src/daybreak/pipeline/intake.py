@@ -101,8 +101,8 @@ def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
         step = steps.get(row["step"])
         path = note_path(ledger.root, row["step"], row["number"])
         note = read_note(path)
-        result = note.get("result")
-        if step is not None and result is not None and _complete(ledger, step, row["key"], note):
+        result = noted(ledger, step, row["key"], note) if step is not None else None
+        if step is not None and result is not None:
             final = result_of(step.name, result, row["number"])
             ledger.ended(step, row["key"], final, row["number"], note)
             adopted.append(step.name)
@@ -117,12 +117,25 @@ def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
     return adopted
 
 
-def _complete(ledger: Ledger, step: Step, key: str, note: Mapping[str, Any]) -> bool:
-    result = note.get("result")
+def noted(
+    ledger: Ledger, step: Step, key: str, note: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """The answer of a worker that was done but could not say so; None if it was not done.
+
+    Parameters
+    ----------
+    ledger
+        Of the request.
+    step, key
+        The step, and the key that it was started with.
+    note
+        What the worker noted; its products have to be there with the digests that it names.
+    """
+    result = note.get("result") or note.get("made")
     if not isinstance(result, dict) or note.get("key") != key or result.get("state") != "DONE":
-        return False
+        return None
     outputs = {ledger.relative(Path(k)): v for k, v in result.get("outputs", {}).items()}
-    return ledger.whole(step, outputs)
+    return result if ledger.whole(step, outputs) else None
 
 
 def result_of(name: str, answer: Mapping[str, Any], attempts: int) -> StepResult:
