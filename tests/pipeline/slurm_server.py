@@ -222,6 +222,9 @@ class Slurm:
 
     def wait_for_nodes(self, count: int = len(NODES)) -> None:
         def there() -> bool:
+            for node in NODES:
+                if node in self.run("sinfo", "--noheader", "--states=drain,down", "-N").stdout:
+                    self.run("scontrol", "update", f"nodename={node}", "state=resume")
             shown = self.run("sinfo", "--noheader", "--Node", "--partition=short", "--format=%N %t")
             return (
                 sum(line.endswith(("idle", "mix", "alloc")) for line in shown.stdout.split("\n"))
@@ -260,7 +263,10 @@ class Slurm:
     def kill(self, name: str) -> None:
         """End a server at once: ``slurmctld``, ``n1``, …; a node's jobs go with it."""
         process = self.processes.pop(name)
-        process.kill()
+        if name == "slurmctld":  # an outage that it survives: it writes its state down first
+            process.terminate()
+        else:
+            process.kill()
         process.wait()
 
     def kill_node(self, node: str) -> None:
