@@ -14,7 +14,8 @@ import pytest
 from daybreak.config.engine import PoolConfig, load_engine
 from daybreak.errors import EngineError, WorkerLostError
 from daybreak.pipeline.forking import FileLock
-from daybreak.pipeline.pools import drain_s, local_workers, memory_mb, open_pools, own_addresses
+from daybreak.pipeline.pools import open_pools
+from daybreak.pipeline.sizing import drain_s, local_workers, memory_mb, own_addresses
 from daybreak.pipeline.step import Resources
 
 HERE = Path(__file__).parent

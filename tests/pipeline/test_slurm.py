@@ -194,7 +194,7 @@ def test_what_slurm_refuses_is_said(slurm, profile, tmp_path):  # noqa: F811
     for override, said in (
         ("pools.default.partition=nope", "nvalid partition"),
         ("pools.default.memory=900 GB", "Memory specification can not be satisfied"),
-        ("pools.default.walltime=3 day", "time limit"),
+        ("pools.default.walltime=3 day", "never start job"),
     ):
         with _open(profile(override), tmp_path) as pools:
             _call(pools)

@@ -10,9 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import os
-import shlex
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +20,7 @@ from typing import Any
 
 from daybreak.errors import EngineError, WorkerLostError
 from daybreak.pipeline.attempt import read_note
+from daybreak.pipeline.executor import PoolSetup, make_executor, shut
 from daybreak.pipeline.jobs import (
     JobInfo,
     Jobs,
@@ -53,62 +51,6 @@ class Trouble(str):
         made = super().__new__(cls, text)
         made.fatal = fatal
         return made
-
-
-@dataclass(frozen=True)
-class PoolSetup:
-    """What a pool is made of.
-
-    Attributes
-    ----------
-    label
-        Of the pool.
-    workers
-        Per node.
-    nodes
-        Per block.
-    min_blocks, max_blocks
-        Blocks to keep, and blocks at most.
-    folder
-        For Parsl's files; seen by the nodes.
-    arguments
-        Of :mod:`daybreak.pipeline.workers`.
-    python
-        Interpreter on the nodes.
-    addresses
-        IP addresses of this host for the nodes; empty: only this host.
-    ports
-        For the nodes to connect to.
-    heartbeat_s, threshold_s
-        How often nodes are heard of, and after which silence they are lost.
-    drain_s
-        Seconds after which a block takes no new step; 0: never.
-    idle_s
-        Seconds without work after which a block is given back.
-    wait_s
-        Seconds to wait for a scheduler that does not answer.
-    """
-
-    label: str
-    workers: int
-    nodes: int
-    min_blocks: int
-    max_blocks: int
-    folder: Path
-    arguments: tuple[str, ...]
-    python: str = sys.executable
-    addresses: tuple[str, ...] = ()
-    ports: tuple[int, int] = (54000, 55000)
-    heartbeat_s: int = 5
-    threshold_s: int = 25
-    drain_s: int = 0
-    idle_s: float = 120
-    wait_s: float = 21600
-
-    @property
-    def slots(self) -> int:
-        """Workers of a block."""
-        return self.workers * self.nodes
 
 
 @dataclass
@@ -177,7 +119,7 @@ class Pool:
         self._generation += 1
         folder = self.setup.folder / f"{self.setup.label}-{self._generation}"
         folder.mkdir(mode=0o700, parents=True)
-        executor = _make_executor(self.setup)
+        executor = make_executor(self.setup)
         executor.run_id, executor.run_dir = self.setup.label, str(folder)
         failure: list[BaseException] = []
 
@@ -247,7 +189,7 @@ class Pool:
             tasks, self._tasks = list(self._tasks.values()), {}
             self._cancel(list(self._blocks))
         if executor is not None:  # without the lock: its thread may be settling a step
-            _shut(executor)
+            shut(executor)
         return tasks
 
     def _restart(self, why: str) -> None:
@@ -311,7 +253,14 @@ class Pool:
             if info.state is JobState.RUNNING and not block.running_since:
                 block.running_since = time.monotonic()
             block.info = info
-            if info.state in (JobState.ENDED, JobState.GONE):
+            if info.hopeless:
+                self._cancel([job])
+                self.trouble = Trouble(
+                    f"pool {self.setup.label!r}: the scheduler will never start job {job}: "
+                    f"{info.reason}",
+                    fatal=True,
+                )
+            elif info.state in (JobState.ENDED, JobState.GONE):
                 self._block_ended(block)
 
     def _block_ended(self, block: _Block) -> None:
@@ -466,53 +415,3 @@ def _lost(label: str, error: BaseException) -> WorkerLostError:
     made = WorkerLostError(f"pool {label!r}: {type(error).__name__}: {error}")
     made.__cause__ = error
     return made
-
-
-def _shut(executor: Any) -> None:
-    """Stop an executor at once."""
-    process = executor.interchange_proc
-    if process is not None and process.poll() is None:
-        process.kill()
-    try:
-        executor.shutdown(timeout=2)
-    except Exception as error:
-        _log.debug("engine: %s", error)
-    with contextlib.suppress(Exception):
-        process.wait(timeout=2)
-
-
-def worker_command(setup: PoolSetup) -> list[str]:
-    """The command of a node's workers, without the arguments of Parsl's pool."""
-    return [setup.python, "-m", "daybreak.pipeline.workers", *setup.arguments, "--"]
-
-
-def _make_executor(setup: PoolSetup) -> Any:
-    from parsl.executors import HighThroughputExecutor
-    from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
-    from parsl.providers import LocalProvider
-
-    parsl_arguments = DEFAULT_LAUNCH_CMD.split(" ", 1)[1]
-    command = shlex.join(worker_command(setup))
-    executor = HighThroughputExecutor(
-        label=setup.label,
-        address="127.0.0.1",
-        loopback_address="127.0.0.1",
-        worker_port_range=setup.ports,
-        max_workers_per_node=setup.workers,
-        cores_per_worker=1e-6,
-        encrypted=True,
-        poll_period=5,
-        heartbeat_period=setup.heartbeat_s,
-        heartbeat_threshold=setup.threshold_s,
-        drain_period=setup.drain_s or None,
-        launch_cmd=f"{command} {parsl_arguments}",
-        interchange_launch_cmd=[
-            sys.executable, "-m", "daybreak.pipeline.interchange", str(os.getpid()),
-        ],
-        # the blocks are asked for by this module; Parsl wants to have a provider nevertheless
-        provider=LocalProvider(init_blocks=0, min_blocks=0, max_blocks=0),
-        block_error_handler=False,
-    )  # fmt: skip
-    if setup.addresses:
-        executor.address, executor.all_addresses = None, set(setup.addresses)
-    return executor

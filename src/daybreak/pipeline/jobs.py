@@ -39,12 +39,15 @@ class JobInfo:
     reason
         The scheduler's own word: why it waits (``Priority``, ``Resources``) or how it ended
         (``TIMEOUT``, ``OUT_OF_MEMORY``).
+    hopeless
+        It waits for what will never be.
     """
 
     id: str
     label: str
     state: JobState
     reason: str = ""
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)

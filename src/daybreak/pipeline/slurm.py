@@ -47,6 +47,12 @@ _UNAVAILABLE = (
 #: a limit of the user or account that is reached now: more can be asked for later
 _LATER = ("submitjob", "submit job limit", "maxsubmit", "too many jobs")
 
+#: reasons to wait that no time will remove
+_HOPELESS = {
+    "PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS",
+    "QOSMaxWallDurationPerJobLimit", "QOSMaxMemoryPerJob", "QOSMaxCpuPerJobLimit",
+    "AssocMaxWallDurationPerJobLimit", "AssociationTimeLimit", "JobHeldAdmin",
+}  # fmt: skip
 _PENDING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SUSPENDED"}
 _RUNNING = {"RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING"}
 
@@ -148,7 +154,8 @@ def states(ids: Sequence[str], prefix: str, label: str) -> dict[str, JobInfo]:
             _, state, reason = known[job_id]
             ours = state_of(state)
             said = reason if ours is JobState.PENDING else state
-            out[job_id] = JobInfo(job_id, label, ours, said)
+            hopeless = ours is JobState.PENDING and reason in _HOPELESS
+            out[job_id] = JobInfo(job_id, label, ours, said, hopeless)
         else:
             out[job_id] = JobInfo(job_id, label, JobState.GONE, "no longer known to Slurm")
     return out
