@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from astropy import units as u
 
@@ -154,3 +157,18 @@ def test_workers_of_a_node_follow_cores_and_memory():
     assert count(cores=8, memory="16 GB", worker_memory="5 GB") == 3
     assert count() == 0
     assert PoolConfig(cores=2).worker_memory_mb == float("inf")
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "engine.md"
+_BLOCK = re.compile(r"```\{code-block\} yaml\n:caption: (\S+)\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize(("name", "text"), _BLOCK.findall(PAGE.read_text(encoding="utf-8")))
+def test_examples_of_the_page_are_profiles(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    assert load_engine(tmp_path / name).name == name.removesuffix(".yaml")
+
+
+def test_the_page_names_every_key():
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert rows == [*EngineProfile.model_fields, *PoolConfig.model_fields]
