@@ -275,7 +275,9 @@ class Slurm:
 
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.environ().get("SLURMD_NODENAME") == node:
+                environment = process.environ()
+                mine = environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                if mine and environment.get("SLURMD_NODENAME") == node:
                     process.kill()
         self.kill(node)
 

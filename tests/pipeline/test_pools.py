@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,6 +136,35 @@ def test_a_lock_is_opened_when_its_holder_dies(tmp_path):
     os.waitpid(pid, 0)
     assert lock.acquire(block=False)
     lock.release()
+
+
+def test_a_lost_answer_is_missed(tmp_path, monkeypatch):
+    """The step has ended, or its process has, and nobody has said so for a while."""
+    import json
+    import subprocess
+    import sys
+
+    from daybreak.pipeline import vigil
+
+    monkeypatch.setattr(vigil, "EVERY_S", 0)
+    monkeypatch.setattr(vigil, "PATIENCE_S", 0.2)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here = socket.gethostname()
+    notes = {
+        1: {"host": here, "pid": os.getpid()},
+        2: {"host": here, "pid": gone.pid},
+        3: {"host": here, "pid": os.getpid(), "result": {}},
+        4: {"host": "another", "pid": gone.pid},
+    }
+    for number, note in notes.items():
+        (tmp_path / f"{number}.json").write_text(json.dumps(note))
+    tasks = [(n, str(tmp_path / f"{n}.json")) for n in (*notes, 5)] + [(6, "")]
+    watch = vigil.Vigil(local=True)
+    assert watch.lost(tasks) == []
+    time.sleep(0.3)
+    assert watch.lost(tasks) == [2, 3]
+    assert watch.lost([tasks[0]]) == [] and watch.lost(tasks) == []
 
 
 # real workers -------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def test_without_slurm_the_message_says_so(profile, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_steps_run_in_named_jobs_that_end_with_the_pools(slurm, profile, tmp_path):  # noqa: F811
     with _open(profile(), tmp_path) as pools:
-        answer = _call(pools).result(30)
+        answer = _call(pools).result(60)
         assert list(slurm.jobs("daybreak-test-default-")) == [answer["job"]]
         assert pools.health() is None and pools.capacity("default") == 6
         assert pools.job_of(answer) == JobEnd("RUNNING", "None")
@@ -158,7 +158,7 @@ def test_a_node_that_dies_takes_only_its_steps(slurm, profile, tmp_path):  # noq
         assert len(lost) == 2 and all(type(f.exception()) is WorkerLostError for f in lost)
         assert {f.result()["job"] for f in work if f not in lost} == {max(jobs)}
         slurm.start_node(shown.strip())
-        assert _call(pools).result(40)["job"]
+        assert _call(pools).result(60)["job"]
     slurm.wait_for_nodes()
 
 
@@ -167,7 +167,7 @@ def test_a_node_that_dies_takes_only_its_steps(slurm, profile, tmp_path):  # noq
 def test_an_outage_of_the_scheduler_is_survived(slurm, profile, tmp_path):  # noqa: F811
     """Running jobs go on; what can't be asked for now is asked for later."""
     with _open(profile(), tmp_path) as pools:
-        first = _call(pools).result(30)
+        first = _call(pools).result(60)
         slurm.kill("slurmctld")
         work = [_call(pools, "nap", seconds=0.5) for _ in range(20)]
         _until(pools.health, 20)
@@ -211,7 +211,7 @@ def test_accounts_and_accounting(slurm_accounting, profile, tmp_path):  # noqa: 
         _until(pools.health, 10)
         assert pools.health().fatal and "Invalid account" in pools.health()
     with _open(profile("pools.default.account=foa"), tmp_path) as pools:
-        job = _call(pools).result(30)["job"]
+        job = _call(pools).result(60)["job"]
     _until(lambda: not slurm_accounting.jobs(), 10)
     shown = slurm_accounting.run("sacct", "-X", "-n", "-P", "-j", job, "--format=Account,JobName")
     assert shown.stdout.startswith("foa|daybreak-test-default-")

@@ -28,6 +28,7 @@ from daybreak.pipeline.jobs import (
     SchedulerRefused,
     SchedulerUnavailable,
 )
+from daybreak.pipeline.vigil import Vigil
 
 _log = logging.getLogger(__name__)
 #: longest time between two attempts to ask a scheduler that does not answer, in seconds
@@ -90,6 +91,7 @@ class Pool:
         self.left_behind = False
         self._lock = threading.RLock()
         self._ready = threading.Event()
+        self._vigil = Vigil(local=not setup.addresses)
         self._tasks: dict[int, _Task] = {}
         self._blocks: dict[str, _Block] = {}
         self._ended: list[JobInfo] = []
@@ -130,12 +132,23 @@ class Pool:
                 failure.append(error)
 
         thread = threading.Thread(target=begin, name="engine-start", daemon=True)
-        thread.start()
-        while thread.is_alive():  # Parsl would wait for two minutes for an interchange that died
-            thread.join(0.05)
-            process = executor.interchange_proc
-            if process is not None and process.poll() is not None and thread.is_alive():
-                return False
+        try:
+            thread.start()
+            while thread.is_alive():  # Parsl would wait minutes for an interchange that died
+                thread.join(0.05)
+                process = executor.interchange_proc
+                if process is not None and process.poll() is not None and thread.is_alive():
+                    return False
+        except BaseException:  # Ctrl-C: the interchange is told nothing, and may be still to come
+            end = time.monotonic() + ANSWER_S
+            while thread.is_alive() and executor.interchange_proc is None:
+                if time.monotonic() > end:
+                    break
+                thread.join(0.02)
+            if executor.interchange_proc is not None:
+                executor.interchange_proc.kill()
+                executor.interchange_proc.wait()
+            raise
         if failure:
             raise EngineError(
                 f"the engine did not start: {failure[0]}", "Try again; see docs/exit-codes.md."
@@ -234,6 +247,7 @@ class Pool:
             self._next_poll = now + self.jobs.poll_s
             self._ask()
         self._look(now)
+        self._miss_answers()
         self._scale(max(self.outstanding(), hint), now)
 
     def _interchange_lives(self) -> bool:
@@ -299,6 +313,13 @@ class Pool:
             ]
             tasks = [self._tasks.pop(number) for number in numbers]
         self._fail(tasks, f"job {block.job} has ended ({block.info.reason})")
+
+    def _miss_answers(self) -> None:
+        """Fail the steps whose answer was lost; their notes may hold the result."""
+        with self._lock:
+            notes = [(number, task.note) for number, task in self._tasks.items()]
+            lost = [self._tasks.pop(n) for n in self._vigil.lost(notes) if n in self._tasks]
+        self._fail(lost, "its worker has ended without an answer")
 
     def _look(self, now: float) -> None:
         """Which blocks have workers that have come."""
