@@ -94,7 +94,9 @@ class Bench:
     def environment(self, mark: str) -> dict[str, str]:
         """Of a driver."""
         base = dict(self.slurm.environment if self.slurm is not None else os.environ)
+        (self.work / "t").mkdir(exist_ok=True)
         return base | {
+            "TMPDIR": str(self.work / "t"),
             MARK: mark,
             "DAYBREAK_STATE": str(self.work / "state"),
             "OMP_NUM_THREADS": "1",
@@ -350,6 +352,11 @@ def _resume(bench: Bench, trial: Trial, out: Path, code: int) -> None:
 def _judge(bench: Bench, trial: Trial, out: Path, hungry: str) -> None:
     """What must hold at the end."""
     trial.findings += check(out)
+    scratch = list((bench.work / "t").iterdir())
+    if trial.kind != "node":  # nobody can tidy up after a node that lost its power but its next job
+        trial.findings += [f"left in the temporary folder: {path.name}" for path in scratch]
+    for path in scratch:
+        shutil.rmtree(path, ignore_errors=True)
     found = files(out)
     if found != bench.reference:
         differ = sorted(n for n in {*found, *bench.reference} if found.get(n) !=

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from daybreak.errors import EngineError
 
@@ -63,10 +64,16 @@ def end_with_driver(pid: int, folder: str) -> None:
 
     def watch() -> None:
         wait_for_end(pid)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.killpg(0, signal.SIGKILL)
+        end_group(folder)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
+
+
+def end_group(folder: str) -> NoReturn:
+    """Remove a folder and kill this process's whole group, this process included."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
+    raise SystemExit(1)
 
 
 def _own_group() -> None:
@@ -161,8 +168,7 @@ def end_with_link(addresses: str, folder: str) -> None:
         with contextlib.suppress(OSError):
             while link.recv(1):
                 pass
-        shutil.rmtree(folder, ignore_errors=True)
-        os.killpg(0, signal.SIGKILL)
+        end_group(folder)
 
     threading.Thread(target=watch, name="lifeline", daemon=True).start()
 

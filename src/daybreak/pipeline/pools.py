@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -19,6 +18,7 @@ from daybreak.pipeline.executor import PoolSetup, worker_command
 from daybreak.pipeline.janitor import Janitor
 from daybreak.pipeline.jobs import JobEnd, JobInfo, Jobs, LocalJobs
 from daybreak.pipeline.lifeline import Link
+from daybreak.pipeline.scratch import remove_scratch
 from daybreak.pipeline.sizing import drain_s, local_workers, memory_mb, own_addresses, run_folder
 from daybreak.pipeline.step import Resources
 
@@ -267,7 +267,7 @@ def open_pools(
                 janitor.leave()
             else:
                 janitor.done()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_scratch(folder)
 
 
 def _local_setup(

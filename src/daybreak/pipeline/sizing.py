@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daybreak.config.engine import EngineProfile, PoolConfig
 from daybreak.errors import EngineError
+from daybreak.pipeline.scratch import make_scratch
 from daybreak.pipeline.step import Resources
 
 #: longest temporary folder below which Unix sockets still fit
@@ -96,7 +97,7 @@ def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
         If it can't be made, or its name can't stand in a job's script.
     """
     if profile.kind == "local":
-        return Path(tempfile.mkdtemp(prefix="daybreak-engine-", dir=_short_tmp()))
+        return make_scratch("daybreak-engine-", Path(_short_tmp()))
     base = (profile.scratch or scratch).absolute()
     if not _SAFE_PATH.fullmatch(str(base)):
         raise EngineError(
@@ -105,7 +106,7 @@ def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
         )
     try:
         base.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"engine-{tag}-", dir=base))
+        return make_scratch(f"engine-{tag}-", base)
     except OSError as error:
         raise EngineError(
             f"the engine's folder {base} can't be used: {error.strerror}",

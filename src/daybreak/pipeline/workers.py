@@ -17,13 +17,16 @@ import argparse
 import json
 import os
 import runpy
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from daybreak.pipeline.lifeline import end_with_driver, end_with_link
+from daybreak.pipeline.lifeline import end_group, end_with_driver, end_with_link
+from daybreak.pipeline.scratch import make_scratch
 
 
 def call(function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,7 +71,8 @@ def main() -> None:
     else:
         base = tempfile.gettempdir()
         short = base if len(base) < 40 else "/tmp"  # noqa: S108 - mkdtemp makes a private folder
-        folder = tempfile.mkdtemp(prefix="daybreak-node-", dir=short)
+        folder = str(make_scratch("daybreak-node-", Path(short)))
+        signal.signal(signal.SIGTERM, lambda *_: end_group(folder))  # how a scheduler ends a job
         end_with_link(options.link, folder)
     os.environ["DAYBREAK_JOB_ID"] = "" if options.driver else _job_id()
     tempfile.tempdir = os.environ["TMPDIR"] = folder
@@ -77,7 +81,7 @@ def main() -> None:
     forking.start(options.preload)
     import parsl.executors.high_throughput.process_worker_pool  # noqa: F401 - while there is time
 
-    sys.argv[1:] = arguments or json.loads(sys.stdin.readline() or sys.exit(1))
+    sys.argv[1:] = arguments or json.loads(sys.stdin.readline() or end_group(folder))
     try:
         runpy.run_module(
             "parsl.executors.high_throughput.process_worker_pool",
