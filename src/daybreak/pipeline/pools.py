@@ -24,12 +24,12 @@ from daybreak.pipeline.step import Resources
 
 #: imported once by the fork server of a node's workers
 PRELOAD = (
-    "parsl.executors.high_throughput.process_worker_pool",
     "daybreak.pipeline.execute",
     "daybreak.pipeline.analysis_steps",
     "daybreak.report.steps",
     "daybreak.pipeline.freeze",
 )
+_ALWAYS = ("parsl.executors.high_throughput.process_worker_pool", "daybreak.pipeline.workers")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 
 
@@ -281,7 +281,7 @@ def _local_setup(
         min_blocks=1,
         max_blocks=1,
         folder=folder,
-        arguments=(*arguments, "--preload", ",".join(preload)),
+        arguments=(*arguments, "--preload", ",".join((*_ALWAYS, *preload))),
         heartbeat_s=max(1, round(profile.heartbeat.to_value("s"))),
         threshold_s=60,  # a process that ends is noticed at once; this is for one that hangs
         ports=profile.ports,
@@ -306,7 +306,7 @@ def _cluster_setup(
         min_blocks=pool.min_blocks,
         max_blocks=pool.max_blocks,
         folder=folder,
-        arguments=("--link", links, "--preload", ",".join(preload)),
+        arguments=("--link", links, "--preload", ",".join((*_ALWAYS, *preload))),
         python=profile.python,
         addresses=addresses,
         ports=profile.ports,
