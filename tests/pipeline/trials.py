@@ -126,7 +126,11 @@ class Bench:
 
     def jobs(self) -> list[str]:
         """Cluster jobs of drivers that are there."""
-        return sorted(self.slurm.jobs("daybreak-trial-")) if self.slurm is not None else []
+        if self.slurm is None:
+            return []
+        there = self.slurm.jobs("daybreak-trial-")
+        # cancelled, but its node does not answer: Slurm waits for it
+        return sorted(job for job, state in there.items() if state != "COMPLETING")
 
     def rehearse(self, times: int = 3) -> None:
         """Undisturbed runs: their products, and the median of their times."""

@@ -40,6 +40,14 @@ def note_path(root: Path, step: str, number: int) -> Path:
     return root / ".daybreak" / "attempts" / f"{step}.{number}.json"
 
 
+def note_names(root: Path) -> set[str]:
+    """File names of all notes in an output folder, asked for at one go."""
+    try:
+        return {path.name for path in (root / ".daybreak" / "attempts").iterdir()}
+    except OSError:
+        return set()
+
+
 def read_note(path: Path) -> dict[str, Any]:
     """The note of an attempt; empty if it is not there or not whole."""
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daybreak.errors import EngineError, RequestCancelled, SchedulerError
-from daybreak.pipeline.attempt import note_path, read_note
+from daybreak.pipeline.attempt import note_names, note_path, read_note
 from daybreak.pipeline.board import Board
 from daybreak.pipeline.failures import (
     FailureKind,
@@ -287,8 +287,11 @@ class Driver:
         now = time.monotonic()
         if now - self._ticked >= _TICK_S:
             self._ticked = now
+            there = note_names(self.ledger.root)
             for item in self._active.values():
-                if not item.started and (note := read_note(item.note)).get("started"):
+                if item.started or item.note.name not in there:
+                    continue
+                if (note := read_note(item.note)).get("started"):
                     item.started = float(note["started"])
                     self.ledger.started(item.step.name, item.number, note)
         if now - self._looked < _LOOK_AROUND_S:

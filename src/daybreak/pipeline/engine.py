@@ -14,7 +14,7 @@ from daybreak.errors import DaybreakError, InterruptedByUser, RequestCancelled
 from daybreak.pipeline.board import Board
 from daybreak.pipeline.drive import Driver
 from daybreak.pipeline.failures import RetryPolicy
-from daybreak.pipeline.intake import recover
+from daybreak.pipeline.intake import clear_notes, recover
 from daybreak.pipeline.ledger import Ledger, RequestInfo
 from daybreak.pipeline.lifeline import interruptible
 from daybreak.pipeline.pools import PRELOAD, cancel_stale, open_pools
@@ -169,6 +169,7 @@ def _leave(ledger: Ledger, board: Board, state: RequestState, reason: str) -> No
 
 def _close(ledger: Ledger, plan: Plan, board: Board) -> None:
     """Write down how the request ended."""
+    clear_notes(ledger.root)
     if ledger.state() is not RequestState.RUNNING:
         return
     failed = [s.name for s in plan.steps if s.required and not _well(board.results[s.name])]

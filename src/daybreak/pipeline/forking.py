@@ -6,7 +6,6 @@ import fcntl
 import itertools
 import os
 import select
-import signal
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from multiprocessing import forkserver, queues
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+
+from daybreak.pipeline.lifeline import end_group
 
 _numbers = itertools.count()
 
@@ -82,13 +83,17 @@ class Context(ForkServerContext):
         return manager
 
 
+#: removed when this process ends its group; '' for nothing
+folder = ""
+
+
 def end_group_after(pids: Sequence[int | None]) -> None:
     """Kill this process's whole group once one of its child processes is gone."""
     handles = [os.pidfd_open(pid) for pid in pids if pid]
 
     def watch() -> None:
         select.select(handles, [], [])
-        os.killpg(0, signal.SIGKILL)
+        end_group(folder)
 
     threading.Thread(target=watch, name="helpers", daemon=True).start()
 

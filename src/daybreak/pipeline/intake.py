@@ -112,9 +112,15 @@ def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
             if step is not None and note.get("pid"):
                 remove_partials(step, int(note["pid"]))
         path.unlink(missing_ok=True)
-    for path in (ledger.root / ".daybreak" / "attempts").glob("*.json"):
-        path.unlink(missing_ok=True)
+    clear_notes(ledger.root)
     return adopted
+
+
+def clear_notes(root: Path) -> None:
+    """Remove the notes of attempts, whole or not, once nobody works in an output folder."""
+    folder = root / ".daybreak" / "attempts"
+    for path in folder.iterdir() if folder.is_dir() else ():
+        path.unlink(missing_ok=True)
 
 
 def noted(

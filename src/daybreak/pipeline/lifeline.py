@@ -71,7 +71,10 @@ def end_with_driver(pid: int, folder: str) -> None:
 
 def end_group(folder: str) -> NoReturn:
     """Remove a folder and kill this process's whole group, this process included."""
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(3):  # others of the group may still write to it
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.lexists(folder):
+            break
     os.killpg(0, signal.SIGKILL)
     raise SystemExit(1)
 

@@ -73,6 +73,7 @@ def main() -> None:
         short = base if len(base) < 40 else "/tmp"  # noqa: S108 - mkdtemp makes a private folder
         folder = str(make_scratch("daybreak-node-", Path(short)))
         signal.signal(signal.SIGTERM, lambda *_: end_group(folder))  # how a scheduler ends a job
+        forking.folder = folder
         end_with_link(options.link, folder)
     os.environ["DAYBREAK_JOB_ID"] = "" if options.driver else _job_id()
     tempfile.tempdir = os.environ["TMPDIR"] = folder
