@@ -144,7 +144,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kinds", nargs="+", choices=sorted({*LOCAL, *SLURM}))
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--no-table", action="store_true", help="do not change the page")
+    parser.add_argument("--show", action="store_true", help="only make the table of the last runs")
     options = parser.parse_args(argv)
+    if options.show:
+        show()
+        return 0
     OUT.mkdir(exist_ok=True)
     rng = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
