@@ -55,12 +55,17 @@ def counts(engine: str, kinds: list[str] | None, trials: int) -> dict[str, int]:
     return out
 
 
-def series(bench: Bench, todo: dict[str, int], rng: random.Random, engine: str) -> list[Trial]:
+def series(
+    bench: Bench, todo: dict[str, int], rng: random.Random, engine: str, until: float
+) -> list[Trial]:
     """Run the trials in a random order; a line for each as soon as it is done."""
     order = [kind for kind, n in todo.items() for _ in range(n)]
     rng.shuffle(order)
     done = []
     for number, kind in enumerate(order):
+        if time.monotonic() > until:
+            print(f"{engine}: time is over after {number} of {len(order)}", flush=True)
+            break
         began = time.monotonic()
         trial = run_trial(bench, kind, rng, number)
         for _ in range(5):  # the moment came after the end: not a fault, again
@@ -68,6 +73,7 @@ def series(bench: Bench, todo: dict[str, int], rng: random.Random, engine: str) 
                 break
             trial = run_trial(bench, kind, rng, number)
         done.append(trial)
+        save(engine, bench.undisturbed_s, done)
         took = time.monotonic() - began
         print(f"{engine} {number + 1}/{len(order)} {took:.1f} s {describe(trial)}", flush=True)
         with (OUT / "kills.jsonl").open("a") as stream:
@@ -143,12 +149,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--engine", choices=("local", "slurm", "both"), default="both")
     parser.add_argument("--kinds", nargs="+", choices=sorted({*LOCAL, *SLURM}))
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no trial after that")
     parser.add_argument("--no-table", action="store_true", help="do not change the page")
     parser.add_argument("--show", action="store_true", help="only make the table of the last runs")
     options = parser.parse_args(argv)
     if options.show:
         show()
         return 0
+    until = time.monotonic() + 60 * options.minutes
     OUT.mkdir(exist_ok=True)
     rng = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
@@ -170,8 +178,7 @@ def main(argv: list[str] | None = None) -> int:
             bench.rehearse()
             print(f"{engine}: undisturbed {bench.undisturbed_s:.2f} s", flush=True)
             undisturbed[engine] = bench.undisturbed_s
-            results[engine] = series(bench, counts(engine, options.kinds, n), rng, engine)
-            save(engine, undisturbed[engine], results[engine])
+            results[engine] = series(bench, counts(engine, options.kinds, n), rng, engine, until)
         finally:
             if slurm is not None:
                 slurm.stop()

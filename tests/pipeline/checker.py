@@ -45,6 +45,8 @@ def check(
         with closing(sqlite3.connect(path, timeout=10)) as db:
             db.row_factory = sqlite3.Row
             findings += damage(db)
+            if not db.execute("PRAGMA user_version").fetchone()[0] and not finished:
+                return findings  # the driver ended before it had made the tables, all at once
             findings += illegal(db)
             findings += attempts(db, finished)
             findings += products(db, out)

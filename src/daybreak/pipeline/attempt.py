@@ -43,7 +43,8 @@ def note_path(root: Path, step: str, number: int) -> Path:
 def note_names(root: Path) -> set[str]:
     """File names of all notes in an output folder, asked for at one go."""
     try:
-        return {path.name for path in (root / ".daybreak" / "attempts").iterdir()}
+        with os.scandir(root / ".daybreak" / "attempts") as entries:
+            return {entry.name for entry in entries}
     except OSError:
         return set()
 

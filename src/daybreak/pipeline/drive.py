@@ -287,11 +287,10 @@ class Driver:
         now = time.monotonic()
         if now - self._ticked >= _TICK_S:
             self._ticked = now
-            there = note_names(self.ledger.root)
-            for item in self._active.values():
-                if item.started or item.note.name not in there:
-                    continue
-                if (note := read_note(item.note)).get("started"):
+            waiting = [item for item in self._active.values() if not item.started]
+            there = note_names(self.ledger.root) if waiting else set()
+            for item in waiting:
+                if item.note.name in there and (note := read_note(item.note)).get("started"):
                     item.started = float(note["started"])
                     self.ledger.started(item.step.name, item.number, note)
         if now - self._looked < _LOOK_AROUND_S:
