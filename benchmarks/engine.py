@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import markdown, publish, stamp
+from benchmarks.tables import OUT, markdown, publish, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "pipeline")]
@@ -194,6 +194,7 @@ PARTS: dict[str, Callable[[Path, dict[str, Any], int], list[Row]]] = {
     "night": bench_night,
     "sky": bench_sky,
 }
+HEAD = ("what", "measured", "required", "load of the machine before")
 NOTES = """Simulated: the driver and the ledger are the real ones; workers are a virtual clock
 that ends steps after the durations that they are given, so nothing waits and every round of the
 driver's loop is run as often as it would be. Durations are assumed, spread evenly by 30 %: night
@@ -208,22 +209,25 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args(argv)
-    numbers: dict[str, Any] = {"store": str(options.store), "load": os.getloadavg()}
-    rows: list[Row] = []
-    work = Path(tempfile.mkdtemp(prefix="daybreak-engine-bench-"))
+    kept = OUT / "engine.json"
+    blocks: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    work = Path(tempfile.mkdtemp(prefix="daybreak-bench-"))
     try:
         for name in options.only:
-            found = PARTS[name](work, numbers, options.rounds)
-            for row in found:
+            numbers: dict[str, Any] = {"store": str(options.store)}
+            load = os.getloadavg()[0]
+            rows = PARTS[name](work, numbers, options.rounds)
+            blocks[name] = {"rows": rows, "load": load, "numbers": numbers}
+            for row in rows:
                 print(*row, sep=" | ", flush=True)
-            rows += found
+            OUT.mkdir(exist_ok=True)
+            kept.write_text(json.dumps(blocks, indent=1, default=float) + "\n")
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    load = f"Load of the machine before: {numbers['load'][0]:.1f}. "
-    numbers.pop("store")
-    text = f"{markdown(('what', 'measured', 'required'), rows)}\n\n{NOTES}\n\n{load}{stamp()}"
-    if set(options.only) == set(PARTS):
-        publish("engine", text, numbers)
+    found = [(row, blocks[name]["load"]) for name in PARTS if name in blocks
+             for row in blocks[name]["rows"]]  # fmt: skip
+    table = markdown(HEAD, [(*row, f"{load:.1f}") for row, load in found])
+    publish("engine", f"{table}\n\n{NOTES}\n\n{stamp()}", blocks)
     return 0
 
 

@@ -79,8 +79,19 @@ def series(
         with (OUT / "kills.jsonl").open("a") as stream:
             stream.write(json.dumps({"engine": engine, **vars(trial)}) + "\n")
         if bench.slurm is not None:
-            bench.slurm.wait_for_nodes()
+            ready(bench)
     return done
+
+
+def ready(bench: Bench) -> None:
+    """Wait until the cluster has got over the fault; a new one if it has not in a while."""
+    try:
+        bench.slurm.wait_for_nodes()
+    except RuntimeError:
+        print("slurm: not ready again after the fault, another one is started", flush=True)
+        bench.slurm.stop()
+        bench.slurm = slurm_server.Slurm(accounting=False)
+        bench.slurm.start()
 
 
 def row(name: str, trials: list[Trial]) -> list[str]:
@@ -166,7 +177,7 @@ def main(argv: list[str] | None = None) -> int:
     undisturbed = {}
     for engine in engines:
         n = n_slurm if engine == "slurm" else options.trials - n_slurm * (len(engines) > 1)
-        slurm = None
+        slurm = bench = None
         work = Path(tempfile.mkdtemp(prefix="daybreak-kills-"))
         try:
             if engine == "slurm":
@@ -181,7 +192,7 @@ def main(argv: list[str] | None = None) -> int:
             results[engine] = series(bench, counts(engine, options.kinds, n), rng, engine, until)
         finally:
             if slurm is not None:
-                slurm.stop()
+                (slurm if bench is None else bench.slurm).stop()
             if not any(t.findings for t in results.get(engine, [])):
                 shutil.rmtree(work, ignore_errors=True)
     failed = [t for trials in results.values() for t in trials if t.findings]
