@@ -110,7 +110,7 @@ def prepare(
 
     Parameters are those of :func:`analyse`.
     """
-    store = store.resolve()
+    store = store.resolve() if store.is_dir() else store
     catalogue = read_catalogue(store)
     overrides = {key: dict(value) for key, value in (options or {}).items()}
     if runs is not None:
@@ -120,7 +120,7 @@ def prepare(
     longitude = float(resolved.selection.site_longitude.to_value("deg"))
     selection = select_runs(catalogue, place, resolved.selection, longitude)
     request = AnalysisRequest(
-        target=target, store=store, out=out.resolve(), config=resolved, origin=origin
+        target=target, store=store.resolve(), out=out.resolve(), config=resolved, origin=origin
     )
     return _lay_out(request, place, selection)
 
