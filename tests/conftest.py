@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from here_pools import HerePools
+
 settings.register_profile(
     "daybreak", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("daybreak")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory):
+    """The registry of requests is not the user's."""
+    old = os.environ.get("DAYBREAK_STATE")
+    os.environ["DAYBREAK_STATE"] = str(tmp_path_factory.mktemp("state"))
+    yield
+    os.environ.pop("DAYBREAK_STATE")
+    if old is not None:
+        os.environ["DAYBREAK_STATE"] = old
+
+
+@pytest.fixture()
+def here(monkeypatch):
+    """Run steps in this process; the pools, so that a test can make them fail."""
+    pools = HerePools()
+
+    @contextmanager
+    def open_pools(*_, **__):
+        yield pools
+
+    monkeypatch.setattr("daybreak.pipeline.engine.open_pools", open_pools)
+    return pools
 
 
 def _data_root() -> Path:

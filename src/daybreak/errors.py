@@ -72,6 +72,10 @@ class OutputError(DaybreakError):
     exit_code = 8
 
 
+class DiskFullError(OutputError):
+    """The disk or the quota is full; free some space and resume."""
+
+
 class EngineError(DaybreakError):
     """A step of the plan failed, or the engine that runs the steps did not start."""
 
@@ -94,6 +98,54 @@ class StoreIntegrityError(DaybreakError):
     """Verification of a data store found files or index rows that are damaged or missing."""
 
     exit_code = 12
+
+
+class WorkerLostError(EngineError):
+    """The worker or the node that ran a step was lost again and again."""
+
+    exit_code = 20
+
+
+class WalltimeError(EngineError):
+    """A step took longer than the walltime that it may have."""
+
+    exit_code = 21
+
+
+class MemoryLimitError(EngineError):
+    """A step needs more memory than the largest pool of the engine gives."""
+
+    exit_code = 22
+
+
+class SchedulerError(EngineError):
+    """The cluster's scheduler refuses the jobs, or can't be reached for too long."""
+
+    exit_code = 23
+
+
+class InputChangedError(EngineError):
+    """A file that a step reads has vanished or changed since the plan was made."""
+
+    exit_code = 24
+
+
+class RequestNotFoundError(DaybreakError):
+    """No request, or no step of it, has that name."""
+
+    exit_code = 25
+
+
+class RequestCancelled(DaybreakError):  # noqa: N818 - an outcome, not a fault
+    """The request was cancelled while it ran; what was finished is kept."""
+
+    exit_code = 26
+
+
+class LedgerError(DaybreakError):
+    """The ledger of an output folder can't be read, or was written by a newer version."""
+
+    exit_code = 27
 
 
 class InterruptedByUser(DaybreakError):  # noqa: N818 - an interruption, not a fault

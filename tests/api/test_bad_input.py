@@ -216,8 +216,7 @@ def test_repaired_data_are_analysed_again(analyse, store, sound_store):
     path.write_bytes((sound_store / path.relative_to(store)).read_bytes())
     ended = analyse()
     assert ended.code == 0 and set(ended.runs) == {1, 2, 3}
-    records = ended.out / ".daybreak" / "steps"
-    times = {n: (records / f"reduce-{n}.json").stat().st_mtime for n in (1, 2)}
+    times = {n: (ended.out / f"runs/run_{n:06d}.fits").stat().st_mtime_ns for n in (1, 2)}
     assert times[2] > times[1]
 
 

@@ -126,7 +126,9 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoResult,
     result = daybreak.demo(
         tmp_path_factory.mktemp("demo") / "out",
         seed=3,
-        progress=lambda step, ended, of: seen.append(f"{step.name} {ended}/{of}"),
+        progress=lambda e: (
+            seen.append(f"{e.result.name} {e.ended}/{e.total}") if e.result else None
+        ),
     )
     return result, seen
 

@@ -320,7 +320,6 @@ def test_what_is_written_is_read_again(name):
 def test_values_survive_being_written(radius, limit, name, runs):
     config = AnalysisConfig.model_validate(
         {
-            "target": {"name": name},
             "selection": {"runs": runs, "max_zenith": f"{limit!r} deg"},
             "regions": {
                 "on_radius": f"{radius!r} deg",
@@ -329,7 +328,7 @@ def test_values_survive_being_written(radius, limit, name, runs):
         }
     )
     again, _ = build(AnalysisConfig, [yaml_layer(to_yaml(config), "config.yaml")])
-    assert again.target.name == name and again.selection.runs == tuple(runs)
+    assert again.regions.exclude[0].name == name and again.selection.runs == tuple(runs)
     assert again.regions.on_radius == u.Quantity(radius, "deg")
     assert again == config
 

@@ -87,3 +87,55 @@ def warn(inputs, outputs, params):
     logging.getLogger("some.library").info("said in passing")
     warnings.warn("beware of this", UserWarning, stacklevel=1)
     next(iter(outputs.values())).write_text("x")
+
+
+def vanish_input(inputs, outputs, params):
+    inputs["one"].unlink()
+    raise FileNotFoundError(errno.ENOENT, "No such file", str(inputs["one"]))
+
+
+def change_input(inputs, outputs, params):
+    inputs["one"].write_text("changed meanwhile")
+    outputs["out"].write_text("made of two halves")
+
+
+def no_memory(inputs, outputs, params):
+    raise MemoryError
+
+
+def hold(inputs, outputs, params):
+    """Take memory and time."""
+    block = bytearray(int(params["mb"] * 1e6))
+    block[::4096] = b"x" * len(block[::4096])
+    time.sleep(params.get("seconds", 20))
+    outputs["out"].write_text(str(len(block)))
+
+
+def hoard(inputs, outputs, params):
+    """Take more and more."""
+    blocks = []
+    for _ in range(60):
+        blocks.append(bytearray(b"x") * 100_000_000)
+        time.sleep(0.3)
+
+
+def _first(mark):
+    """Whether this is the first time."""
+    path = Path(mark)
+    first = not path.exists()
+    path.touch()
+    return first
+
+
+def hold_first(inputs, outputs, params):
+    """Take more memory the first time than later."""
+    first = _first(params["mark"])
+    hold(inputs, outputs, {"mb": params["mb"] if first else 1, "seconds": 3 if first else 0})
+
+
+def die_first(inputs, outputs, params):
+    """Lose the worker the first time."""
+    first = _first(params["mark"])
+    if first:
+        die(inputs, outputs, params)
+    outputs["out"].write_text("second time")

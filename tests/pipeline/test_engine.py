@@ -9,17 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from daybreak.errors import InterruptedByUser
-from daybreak.pipeline.engine import run_plan, useful_workers
-from daybreak.pipeline.execute import execute
-from daybreak.pipeline.step import Plan, StepState
+from daybreak.pipeline import ledger_view
+from daybreak.pipeline.engine import run_plan
+from daybreak.pipeline.step import Plan, Resources
 
 HERE = Path(__file__).parent
 PRELOAD = ("daybreak.pipeline.execute",)
@@ -28,22 +25,6 @@ PRELOAD = ("daybreak.pipeline.execute",)
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(HERE))
-
-
-@pytest.fixture()
-def here(monkeypatch):
-    """Run steps in this process where the workers are not what is tested."""
-
-    @contextmanager
-    def local(*_):
-        def submit(payload):
-            future: Future = Future()
-            future.set_result(execute(payload))
-            return future
-
-        yield submit
-
-    monkeypatch.setattr("daybreak.pipeline.engine.local_workers", local)
 
 
 def _run(plan, root, **kwargs):
@@ -72,7 +53,7 @@ def test_a_plan_from_end_to_end(step, root):
         step("report", "tell_upstream", inputs=["b.txt", "bad.txt", "skipped.txt"], tolerant=True),
     ))  # fmt: skip
     heard = []
-    results = _run(plan, root, progress=lambda *a: heard.append(a))
+    results = _run(plan, root, progress=heard.append)
     assert _states(results) == {
         "a": "DONE",
         "b": "DONE",
@@ -95,7 +76,8 @@ def test_a_plan_from_end_to_end(step, root):
         "skipped SKIPPED nothing to make",
         "inputs ['in0']",
     ]
-    assert [h[1] for h in heard] == list(range(1, 10)) and {h[2] for h in heard} == {9}
+    told = [h for h in heard if h.result is not None]
+    assert [h.ended for h in told] == list(range(1, 10)) and {h.total for h in heard} == {9}
     assert not _partials(root)
     made = {p.name for p in root.glob("*.txt")}
     assert made == {"a.txt", "b.txt", "report.txt"}
@@ -110,55 +92,40 @@ def test_a_plan_from_end_to_end(step, root):
     assert not third["a"].cached and third["b"].cached, "the same input again: b is still right"
 
 
-def test_everything_there_starts_no_engine(here, step, root, monkeypatch):
-    plan = Plan((step("a"), step("b", inputs=["a.txt"])))
-    _run(plan, root)
-
-    def refuse(*_):
-        pytest.fail("the engine was started")
-
-    monkeypatch.setattr("daybreak.pipeline.engine.local_workers", refuse)
-    assert all(r.cached for r in _run(plan, root).values())
-
-
-def test_a_changed_parameter_remakes_what_follows(here, step, root):
-    plan = [step("a", params={"text": "1"}), step("b", inputs=["a.txt"]), step("c")]
-    _run(Plan(tuple(plan)), root)
-    plan[0] = step("a", params={"text": "2"})
-    results = _run(Plan(tuple(plan)), root)
-    assert {n for n, r in results.items() if r.cached} == {"c"}
-    assert (root / "b.txt").read_text() == "2"
-
-
-def test_products_of_a_step_that_now_fails_are_gone(here, step, root):
-    _run(Plan((step("a"),)), root)
-    results = _run(Plan((step("a", "fail"),)), root)
-    assert results["a"].state is StepState.FAILED and not (root / "a.txt").exists()
+@pytest.mark.slow
+def test_lost_workers(step, root):
+    """One that is lost once is replaced, one that is lost always fails its step only."""
+    mark = {"mark": str(root / "mark")}
+    plan = Plan((
+        step("dies", "die"),
+        step("dies-once", "die_first", params=mark),
+        step("a"),
+        step("b", inputs=["a.txt"]),
+    ))  # fmt: skip
+    results = _run(plan, root)
+    assert _states(results) == {"dies": "FAILED", "dies-once": "DONE", "a": "DONE", "b": "DONE"}
+    dies = results["dies"]
+    assert "worker was lost" in dies.reason and "tried 3 times" in dies.reason
+    assert (dies.exit_code, dies.kind, dies.attempts) == (20, "lost", 3)
+    assert not _partials(root)
+    attempts = ledger_view.history(root, "plan", "dies-once")["attempts"]
+    assert attempts[0]["kind"] == "lost" and attempts[0]["reason"].startswith("the worker was lost")
+    assert (attempts[-1]["state"], attempts[-1]["kind"]) == ("DONE", "")
 
 
 @pytest.mark.slow
-def test_a_killed_worker_fails_its_step_only(step, root):
-    plan = Plan((step("dies", "die"), step("a"), step("b", inputs=["a.txt"])))
+def test_a_step_that_takes_too_much_memory_gets_more(step, root):
+    mark = {"mark": str(root / "mark"), "mb": 500}
+    plan = Plan((
+        step("once", "hold_first", params=mark, resources=Resources(memory_mb=400)),
+        step("never", "hoard", resources=Resources(memory_mb=300)),
+    ))  # fmt: skip
     results = _run(plan, root)
-    assert _states(results) == {"dies": "FAILED", "a": "DONE", "b": "DONE"}
-    assert "worker was lost" in results["dies"].reason and "memory" in results["dies"].hint
-    assert results["dies"].exit_code == 9
-
-
-def test_workers_are_limited():
-    assert useful_workers(8, 3) == 3
-    assert useful_workers(1, 30) == 1
-    assert 1 <= useful_workers(0, 100) <= (os.cpu_count() or 1)
-    assert useful_workers(0, 0) == 1
-
-
-def test_an_interruption_in_this_process_is_named(here, step, root):
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    with pytest.raises(InterruptedByUser, match="what was finished is kept"):
-        _run(Plan((step("a"), step("b", inputs=["a.txt"]))), root, progress=stop)
-    assert (root / "a.txt").exists()
+    assert _states(results) == {"once": "DONE", "never": "FAILED"}
+    first, second = ledger_view.history(root, "plan", "once")["attempts"]
+    assert first["kind"] == "memory" and "more than the 400 MB" in first["reason"]
+    assert second["memory_mb"] >= 800 and second["state"] == "DONE"
+    assert results["never"].exit_code == 22 and results["never"].kind == "memory"
 
 
 DRIVER = """

@@ -8,20 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from daybreak.api.settings import resolve_config
 from daybreak.config.analysis import AnalysisConfig
+from daybreak.config.engine import load_engine
 from daybreak.config.load import to_yaml
-from daybreak.errors import DaybreakError, EngineError, OutputError, PartialResultError
+from daybreak.errors import (
+    DaybreakError,
+    EngineError,
+    LedgerError,
+    OutputError,
+    PartialResultError,
+)
 from daybreak.instruments.profiles import profile_for
 from daybreak.pipeline.analysis import AnalysisPlan, plan_analysis
 from daybreak.pipeline.engine import Progress, run_plan
+from daybreak.pipeline.ledger import RequestInfo
 from daybreak.pipeline.request import AnalysisRequest
 from daybreak.pipeline.step import Plan, StepResult, StepState
 from daybreak.products.atomic import ensure_folder, remove_stale_partials, write_text
 from daybreak.products.lock import folder_lock
 from daybreak.runs.catalogue import Catalogue, read_catalogue, telescope
-from daybreak.runs.select import read_run_list, select_runs
-from daybreak.runs.targets import resolve_target
+from daybreak.runs.select import Selection, read_run_list, select_runs
+from daybreak.runs.targets import Target, resolve_target
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -100,8 +110,7 @@ def prepare(
 
     Parameters are those of :func:`analyse`.
     """
-    from daybreak.report.plan import report_steps
-
+    store = store.resolve() if store.is_dir() else store
     catalogue = read_catalogue(store)
     overrides = {key: dict(value) for key, value in (options or {}).items()}
     if runs is not None:
@@ -113,8 +122,29 @@ def prepare(
     request = AnalysisRequest(
         target=target, store=store.resolve(), out=out.resolve(), config=resolved, origin=origin
     )
+    return _lay_out(request, place, selection)
+
+
+def prepare_request(request: AnalysisRequest) -> PreparedAnalysis:
+    """Lay out the plan of a request that was received earlier; writes nothing.
+
+    Raises
+    ------
+    TargetError, StoreError, NoDataError
+        If what it needs is no longer there.
+    """
+    catalogue = read_catalogue(request.store)
+    place = resolve_target(request.target, catalogue)
+    longitude = float(request.config.selection.site_longitude.to_value("deg"))
+    selection = select_runs(catalogue, place, request.config.selection, longitude)
+    return _lay_out(request, place, selection)
+
+
+def _lay_out(request: AnalysisRequest, place: Target, selection: Selection) -> PreparedAnalysis:
+    from daybreak.report.plan import report_steps
+
     analysis = plan_analysis(request, place, selection)
-    steps = report_steps(analysis, resolved, request.out)
+    steps = report_steps(analysis, request.config, request.out)
     return PreparedAnalysis(request, analysis, Plan((*analysis.plan.steps, *steps)))
 
 
@@ -176,7 +206,7 @@ def analyse(
     runs
         File with a run list.
     progress
-        Called after each step with its result, the number ended and the number of steps.
+        Called with a :class:`~daybreak.pipeline.progress.ProgressEvent` when a step has ended.
     strict
         Raise :class:`~daybreak.errors.PartialResultError` if a run or a result was left out
         because of an error, after everything else is done.
@@ -204,6 +234,30 @@ def analyse(
     return run_prepared(prepared, progress=progress, strict=strict)
 
 
+def resume_request(
+    spec: Mapping[str, Any], out: Path, *, progress: Progress | None = None
+) -> AnalysisResult:
+    """Go on with a request as its ledger describes it.
+
+    Parameters
+    ----------
+    spec
+        The request as JSON-able values.
+    out
+        Its output folder, which may have been moved.
+    progress
+        As for :func:`analyse`.
+    """
+    try:
+        request = AnalysisRequest.model_validate({**spec, "out": str(out)})
+    except ValidationError as error:
+        raise LedgerError(
+            f"the request in {out} is not one that this Daybreak understands: {error}",
+            "Run its command again.",
+        ) from None
+    return run_prepared(prepare_request(request), progress=progress)
+
+
 def run_prepared(
     prepared: PreparedAnalysis, *, progress: Progress | None = None, strict: bool = False
 ) -> AnalysisResult:
@@ -211,13 +265,19 @@ def run_prepared(
     from daybreak.report.plan import drop_stale_index
 
     request = prepared.request
+    engine = load_engine(request.config.engine.profile)
     out = ensure_folder(request.out)
     with folder_lock(out):
         remove_stale_partials(out)
         drop_stale_index(out)
         _write_config(out, request.config)
         steps = run_plan(
-            prepared.plan, out, workers=request.config.engine.workers, progress=progress
+            prepared.plan,
+            out,
+            request=request_info(request),
+            engine=engine,
+            workers=request.config.engine.workers,
+            progress=progress,
         )
     _raise_for(prepared.plan, steps)
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))
@@ -225,6 +285,21 @@ def run_prepared(
     if strict and result.missing:
         raise partial_error(result)
     return result
+
+
+def request_info(request: AnalysisRequest) -> RequestInfo:
+    """What the ledger keeps of a request."""
+    return RequestInfo(
+        id=request.name,
+        key=request.key,
+        kind=request.kind.value,
+        target=request.target,
+        origin=request.origin,
+        requester=request.requester,
+        spec=request.model_dump(mode="json"),
+        engine=request.config.engine.profile,
+        priority=request.priority,
+    )
 
 
 def _write_config(out: Path, config: AnalysisConfig) -> None:

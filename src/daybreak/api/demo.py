@@ -10,7 +10,7 @@ from typing import Any
 
 from daybreak.api.analyse import AnalysisResult, analyse
 from daybreak.errors import PartialResultError
-from daybreak.pipeline.engine import Progress
+from daybreak.pipeline.progress import Progress, ProgressEvent
 from daybreak.pipeline.step import StepResult, StepState
 from daybreak.products.atomic import write_text
 from daybreak.products.digest import code_digest, file_digest, value_digest
@@ -140,8 +140,7 @@ def demo(
     workers
         Local workers; 0: one per core.
     progress
-        Called after each run simulated and each step of the analyses, as for
-        :func:`daybreak.analyse`.
+        Told of each run simulated and each step of the analyses, as for :func:`daybreak.analyse`.
     strict
         Raise :class:`~daybreak.errors.PartialResultError` if a step of an analysis failed, after
         everything else is done.
@@ -209,8 +208,12 @@ def _labelled(progress: Progress | None, label: str) -> Progress | None:
     if progress is None:
         return None
 
-    def call(result: StepResult, ended: int, of: int) -> None:
-        progress(replace(result, name=f"{label}: {result.name}"), ended, of)
+    def call(event: ProgressEvent) -> None:
+        if event.result is not None:
+            event = replace(
+                event, result=replace(event.result, name=f"{label}: {event.result.name}")
+            )
+        progress(event)
 
     return call
 
@@ -227,7 +230,8 @@ def _simulate(folder: Path, seed: int, progress: Progress | None) -> bool:
 
     def report(done: int, of: int) -> None:
         if progress is not None:
-            progress(StepResult(f"simulate run {done}", StepState.DONE), done, of)
+            step = StepResult(f"simulate run {done}", StepState.DONE)
+            progress(ProgressEvent(done, of, step))
 
     source = crab_like(SOURCE)
     place = SkyCoord(_BLANK_RA_DEG, _BLANK_DEC_DEG, unit="deg")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from daybreak.api.analyse import AnalysisResult, PreparedAnalysis
+    from daybreak.api.analyse import PreparedAnalysis
 
 
 def analyse(
@@ -42,7 +42,12 @@ def analyse(
     settings: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, e.g. maps.pixel='0.05 deg'.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Local workers; 0: one per core.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Engine profile: a name or a file; default local.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Workers at most; 0: what the engine gives.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, run nothing.")
     ] = False,
@@ -51,7 +56,9 @@ def analyse(
     """Analyse the data of a target: signal, maps, spectrum, light curve, one report."""
     from daybreak.api.analyse import prepare
 
-    options = _options(night, start, stop, on_radius, workers)
+    if engine is not None and "/" in engine:
+        engine = str(Path(engine).resolve())
+    options = _options(night, start, stop, on_radius, {"profile": engine, "workers": workers})
     prepared = prepare(
         target,
         store=_store(store),
@@ -84,13 +91,13 @@ def _options(
     start: str | None,
     stop: str | None,
     on_radius: str | None,
-    workers: int | None,
+    engine: dict[str, Any],
 ) -> dict[str, Any]:
     selection = {"night": night, "start": start, "stop": stop}
     out: dict[str, Any] = {
         "selection": {k: v for k, v in selection.items() if v is not None},
         "regions": {"on_radius": on_radius} if on_radius is not None else {},
-        "engine": {"workers": workers} if workers is not None else {},
+        "engine": {k: v for k, v in engine.items() if v is not None},
     }
     return {key: value for key, value in out.items() if value}
 
@@ -118,22 +125,13 @@ def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
 def _run(prepared: PreparedAnalysis, as_json: bool) -> None:
     from daybreak.api.analyse import partial_error, run_prepared
     from daybreak.cli.progress import step_progress
+    from daybreak.cli.results import print_result
 
     with step_progress(len(prepared.plan.steps)) as progress:
         result = run_prepared(prepared, progress=progress)
-    if as_json:
-        sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
-    else:
-        _print_summary(result)
+    if not as_json:
+        print_result(result)
+        return
+    sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
     if result.missing:
         raise partial_error(result)
-
-
-def _print_summary(result: AnalysisResult) -> None:
-    from daybreak.report.summary import summary_lines
-
-    for line in summary_lines(result.results):
-        typer.echo(line)
-    if result.cached:
-        typer.echo("nothing to do: everything was there")
-    typer.echo(f"report: {result.report}")

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from daybreak._version import __version__
-from daybreak.cli import analyse, config, data, demo, figures, store
+from daybreak.cli import analyse, config, data, demo, engine, figures, requests, store
 from daybreak.errors import DaybreakError, InterruptedByUser
 
 INTERNAL_ERROR = 70
@@ -48,9 +48,12 @@ def _root(
 app.command("analyse")(analyse.analyse)
 app.command("figures")(figures.figures)
 app.command("demo")(demo.demo)
+for _command in ("status", "show", "cancel", "retry", "resume", "gc"):
+    app.command(_command)(getattr(requests, _command))
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
+app.add_typer(engine.app, name="engine")
 
 
 def _crash_log(error: BaseException) -> Path | None:

@@ -7,7 +7,7 @@ instrument profiles (``daybreak/instruments/profiles``) override the defaults.
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from astropy import units as u
 from astropy.time import Time
@@ -26,18 +26,6 @@ class ExcludedRegion(Frozen):
     ra: Angle
     dec: Angle
     radius: Size
-
-
-class TargetConfig(Frozen):
-    """What is analysed: filled from TARGET on the command line."""
-
-    name: str = ""
-    ra: Angle | None = None
-    dec: Angle | None = None
-    tag: str | None = Field(None, description="TARGET_TAG of the runs to take")
-    blank_fields: bool = Field(
-        False, description="the tag's runs have no common position: test position in each field"
-    )
 
 
 class SelectionConfig(Frozen):
@@ -194,23 +182,24 @@ class QualityConfig(Frozen):
 
 
 class EngineConfig(Frozen):
-    """How the steps are run."""
+    """How the steps are run; none of it changes a product."""
 
-    workers: int = Field(0, ge=0, description="local workers; 0: one per core")
+    profile: str = Field(
+        "local", min_length=1, description="engine profile: a name, or the path of its file"
+    )
+    workers: int = Field(0, ge=0, description="workers at most; 0: what the profile gives")
 
 
 class ReportConfig(Frozen):
     """What is drawn and written."""
 
     formats: tuple[Literal["svg", "png", "pdf"], ...] = ("svg",)
-    crab_units: bool = True
 
 
 class AnalysisConfig(Frozen):
     """The whole configuration of ``daybreak analyse``."""
 
     instrument: str = "auto"
-    target: TargetConfig = TargetConfig()
     selection: SelectionConfig = SelectionConfig()
     regions: RegionConfig = RegionConfig()
     theta2: Theta2Config = Theta2Config()
@@ -220,6 +209,10 @@ class AnalysisConfig(Frozen):
     quality: QualityConfig = QualityConfig()
     engine: EngineConfig = EngineConfig()
     report: ReportConfig = ReportConfig()
+
+    def of_products(self) -> dict[str, Any]:
+        """JSON-able settings that products depend on: all but where the steps run."""
+        return self.model_dump(mode="json", exclude={"engine"})
 
     @model_validator(mode="after")
     def _ordered(self) -> AnalysisConfig:

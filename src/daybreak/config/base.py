@@ -77,3 +77,17 @@ Duration = Annotated[
     _SERIALIZER,
     WithJsonSchema({"type": "string", "examples": ["5 min"]}),
 ]
+PositiveDuration = Annotated[
+    u.Quantity,
+    _quantity("min", positive=True),
+    _SERIALIZER,
+    WithJsonSchema({"type": "string", "examples": ["30 min"]}),
+]
+"""A duration above zero."""
+Memory = Annotated[
+    u.Quantity,
+    _quantity("GB", positive=True),
+    _SERIALIZER,
+    WithJsonSchema({"type": "string", "examples": ["4 GB"]}),
+]
+"""A size of memory: MB and GB (powers of ten), or MiB and GiB."""

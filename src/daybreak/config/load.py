@@ -183,8 +183,10 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
 
 def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
     current: Any = model
+    named = False
     for part in path:
-        if part.isdigit():  # a list's item: the annotation's model was taken at the list
+        if part.isdigit() or named:  # an item: the model was taken at the list or the mapping
+            named = False
             continue
         info = current.model_fields.get(part)
         if info is None:
@@ -198,6 +200,7 @@ def _names_at(model: type[BaseModel], path: KeyPath) -> list[str]:
             ]
             if not options:
                 return []
+            named = getattr(current, "__origin__", None) is dict
             current = options[0]
     return list(current.model_fields)
 

@@ -296,7 +296,7 @@ def plan_analysis(
         With every step up to the tables of results.
     """
     config, out = request.config, request.out
-    digest = value_digest(config.model_dump(mode="json"))
+    digest = value_digest(config.of_products())
     radius = on_radius_deg(config, selection.runs[0])
     position = SkyCoord(0, 0, unit="deg") if target.blank_fields else target.position
     setup = reduction_setup(config, position, target.name, radius)
@@ -304,7 +304,7 @@ def plan_analysis(
         setup["exclude"] = setup["exclude"][:1]
     reduce_steps = [_reduce_step(run, setup, config, out, digest, target) for run in selection.runs]
     runs = tuple(step.outputs["run"] for step in reduce_steps)
-    common = {"config": config.model_dump(mode="json"), "config_digest": digest, "setup": setup}
+    common = {"config": config.of_products(), "config_digest": digest, "setup": setup}
     counts_params = {
         "left_out": [asdict(item) for item in selection.left_out],
         "files": {str(r.obs_id): r.files[0].name for r in selection.runs},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from pathlib import Path
 
@@ -68,6 +69,17 @@ class AnalysisRequest(Frozen):
                 "target": self.target,
                 "store": str(self.store),
                 "out": str(self.out),
-                "config": self.config.model_dump(mode="json"),
+                "config": self.config.of_products(),
             }
         )
+
+    @property
+    def name(self) -> str:
+        """Short name for people and for jobs: the target and the start of the key."""
+        words = re.sub(r"[^a-z0-9]+", "-", self.target.lower()).strip("-")[:24].strip("-")
+        return f"{words or self.kind.value}-{self.key[:8]}"
+
+    @property
+    def priority(self) -> int:
+        """Alerts (scans and follow-up) go before analyses, these before a nightly run."""
+        return {RequestKind.DAILY: -10, RequestKind.ANALYSIS: 0}.get(self.kind, 10)

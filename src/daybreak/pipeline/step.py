@@ -33,11 +33,11 @@ class StepSkipped(Exception):  # noqa: N818 - a result, not an error
 
 @dataclass(frozen=True)
 class Resources:
-    """What a step needs of a machine."""
+    """What a step needs of a machine; a step that takes more memory or time is ended."""
 
     cores: int = 1
     memory_mb: int = 1500
-    walltime_min: int = 30
+    walltime_min: float = 30
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,14 @@ class StepResult:
         Wall time.
     outputs
         File to SHA-256.
+    kind
+        What kind of failure (:class:`daybreak.pipeline.failures.FailureKind`); '' if none.
+    host, job
+        Where it ran: the node, and the scheduler's number of the job ('' without scheduler).
+    peak_mb
+        Largest resident memory while it ran (0: not known).
+    attempts
+        How often it was started (0: cached or not started).
     """
 
     name: str
@@ -166,3 +174,8 @@ class StepResult:
     cached: bool = False
     seconds: float = 0.0
     outputs: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+    host: str = ""
+    job: str = ""
+    peak_mb: float = 0.0
+    attempts: int = 0

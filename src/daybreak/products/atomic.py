@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daybreak.errors import OutputError
+from daybreak.errors import DiskFullError, OutputError
 
 PARTIAL_MARK = ".partial-"
 
 
-def partial_path(path: Path) -> Path:
+def partial_path(path: Path, pid: int | None = None) -> Path:
     """Temporary name beside `path`: hidden, with the writing process's id, same suffix.
 
     The suffix is kept because writers such as Astropy choose the format by it.
     """
-    return path.with_name(f".{path.stem}{PARTIAL_MARK}{os.getpid()}{path.suffix}")
+    return path.with_name(f".{path.stem}{PARTIAL_MARK}{pid or os.getpid()}{path.suffix}")
 
 
 def ensure_folder(folder: Path) -> Path:
@@ -55,7 +55,8 @@ def output_error(path: Path, error: OSError) -> OutputError:
     }
     reason = error.strerror or str(error)
     hint = hints.get(error.errno or 0, "Check the path and the disk, then run the command again.")
-    return OutputError(f"can't write {path}: {reason}", hint)
+    kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputError
+    return kind(f"can't write {path}: {reason}", hint)
 
 
 @contextmanager

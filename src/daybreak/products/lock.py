@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from daybreak.errors import OutputError
@@ -43,8 +43,9 @@ def folder_lock(folder: Path) -> Iterator[None]:
                 f"{folder} is in use by {holder}",
                 "Wait until it is done, or choose another folder with -o.",
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        with suppress(OSError):  # only for people, and a full disk is noticed soon enough
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
         os.close(handle)
