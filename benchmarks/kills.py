@@ -132,8 +132,8 @@ def table(results: dict[str, list[Trial]], undisturbed: dict[str, float]) -> str
         f"{markdown(HEAD, rows)}\n\nUndisturbed run (median of 3): {times}. Recovery after a fault "
         "that ends the driver: from the start of the second driver to the end, less what six "
         "perfect workers take for the steps that were left, so its own start is counted; after "
-        "any other fault: the time of the run less that of an undisturbed one. Load of the machine "
-        f"at the end: {os.getloadavg()[0]:.1f}.\n" + stamp()
+        "any other fault: the time of the run less that of an undisturbed one. Load of the "
+        f"machine at the end: {os.getloadavg()[0]:.1f}.\n" + stamp()
     )
 
 

@@ -339,6 +339,11 @@ def _resume(bench: Bench, trial: Trial, out: Path, code: int) -> None:
         trial.findings.append(f"the resumed driver did not end in {LIMIT_S:.0f} s")
         os.killpg(driver.pid, signal.SIGKILL)
         again = driver.wait()
+    except BaseException:
+        driver.kill()
+        driver.wait()
+        gone(bench, mark)
+        raise
     spent = time.monotonic() - began
     trial.recovery_s = spent - trial_plan.ideal_s(left, bench.workers, bench.scale)
     trial.note = f"ended with {code}, {len(left)} left"
