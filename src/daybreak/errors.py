@@ -96,6 +96,12 @@ class StoreIntegrityError(DaybreakError):
     exit_code = 12
 
 
+class EventError(DaybreakError):
+    """An event file or message can't be read, or is not what is supported."""
+
+    exit_code = 13
+
+
 class InterruptedByUser(DaybreakError):  # noqa: N818 - an interruption, not a fault
     """The user stopped the command; what was finished is kept."""
 
