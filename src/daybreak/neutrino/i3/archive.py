@@ -1,0 +1,185 @@
+"""The portable binary archive in which frame objects are written (little endian, bounded).
+
+Layout as measured on public files: sizes are 32 bits (64 after an escape), a class is preceded by
+its tracking flag and version the first time it occurs in an archive, and a tracked object by its
+number. Nothing is allocated for a size that the rest of the blob can't hold.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daybreak.errors import EventError
+
+_U16, _U32, _U64 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
+_I16, _I32, _I64 = struct.Struct("<h"), struct.Struct("<i"), struct.Struct("<q")
+_F32, _F64 = struct.Struct("<f"), struct.Struct("<d")
+_LONG = 0xFFFFFFFF
+
+
+class Archive:
+    """A reader that walks over the bytes of one archive.
+
+    Parameters
+    ----------
+    data
+        The bytes, from the start of the archive.
+    what
+        Frame and key, for messages.
+
+    Raises
+    ------
+    EventError
+        By every method, where the bytes end too soon or can't be right.
+    """
+
+    def __init__(self, data: bytes | memoryview, what: str) -> None:
+        self.data = bytes(data)
+        self.what = what
+        self.at = 0
+        self._classes: dict[str, tuple[bool, int]] = {}
+        self._objects: set[int] = set()
+
+    def fail(self, why: str) -> EventError:
+        """Return the error to raise, naming frame, key and offset."""
+        return EventError(
+            f"{self.what}: {why} (byte {self.at} of {len(self.data)})",
+            "The file is damaged, or written by software whose format is not supported.",
+        )
+
+    @property
+    def left(self) -> int:
+        """Number of bytes not read yet."""
+        return len(self.data) - self.at
+
+    def _one(self, kind: struct.Struct) -> Any:
+        try:
+            (value,) = kind.unpack_from(self.data, self.at)
+        except struct.error:
+            raise self.fail("the data end too soon") from None
+        self.at += kind.size
+        return value
+
+    def u8(self) -> int:
+        """Read an unsigned byte (also: bool)."""
+        if self.at >= len(self.data):
+            raise self.fail("the data end too soon")
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def u16(self) -> int:
+        """Read an unsigned 16-bit number."""
+        return int(self._one(_U16))
+
+    def i16(self) -> int:
+        """Read a signed 16-bit number."""
+        return int(self._one(_I16))
+
+    def u32(self) -> int:
+        """Read an unsigned 32-bit number."""
+        return int(self._one(_U32))
+
+    def u64(self) -> int:
+        """Read an unsigned 64-bit number."""
+        return int(self._one(_U64))
+
+    def i32(self) -> int:
+        """Read a signed 32-bit number (also: enum)."""
+        return int(self._one(_I32))
+
+    def i64(self) -> int:
+        """Read a signed 64-bit number."""
+        return int(self._one(_I64))
+
+    def f32(self) -> float:
+        """Read a 32-bit float."""
+        return float(self._one(_F32))
+
+    def f64(self) -> float:
+        """Read a 64-bit float."""
+        return float(self._one(_F64))
+
+    def take(self, n: int) -> bytes:
+        """Read `n` bytes."""
+        if n < 0 or n > self.left:
+            raise self.fail(f"{n} bytes are announced and {self.left} are left")
+        self.at += n
+        return self.data[self.at - n : self.at]
+
+    def size(self, item_bytes: int = 1) -> int:
+        """Read a count of items that take at least `item_bytes` each."""
+        n = self.u32()
+        if n == _LONG:
+            n = self.u64()
+        if n * item_bytes > self.left:
+            raise self.fail(f"{n} items are announced and {self.left} bytes are left")
+        return n
+
+    def string(self) -> str:
+        """Read a text."""
+        return self.take(self.size()).decode("utf-8", errors="replace")
+
+    def array(self, dtype: Any, n: int | None = None) -> NDArray[Any]:
+        """Read `n` packed items (or as many as a size in front says) as an array."""
+        kind = np.dtype(dtype)
+        count = self.size(kind.itemsize) if n is None else n
+        return np.frombuffer(self.take(count * kind.itemsize), dtype=kind)
+
+    def enter(self, name: str, versions: Sequence[int] = (0,)) -> int:
+        """Begin an object of a class and return the version it was written with.
+
+        Raises
+        ------
+        EventError
+            The version is not among `versions`, or the object refers to an earlier one.
+        """
+        known = self._classes.get(name)
+        if known is None:
+            flag, version = self.u8(), self.u8()
+            if version == 0xFF:
+                version = self.u64()
+            if flag > 1:
+                raise self.fail(f"{name} has the tracking flag {flag}")
+            if version not in versions:
+                raise self.fail(f"{name} has version {version}, which is not supported")
+            known = self._classes[name] = (bool(flag), version)
+        if known[0]:
+            number = self.u32()
+            if number in self._objects:
+                raise self.fail(f"{name} refers to object {number}, which is not supported")
+            self._objects.add(number)
+        return known[1]
+
+    def is_plain(self, name: str) -> bool:
+        """Tell whether further objects of this class are bare data, without a number in front."""
+        known = self._classes.get(name)
+        return known is not None and not known[0]
+
+    def base(self) -> None:
+        """Read the empty base object that every frame object begins with."""
+        self.enter("I3FrameObject")
+
+    def end(self) -> None:
+        """Check that everything has been read.
+
+        Raises
+        ------
+        EventError
+            Bytes are left over.
+        """
+        if self.left:
+            raise self.fail(f"{self.left} bytes are left over")
+
+
+def open_object(data: bytes | memoryview, what: str) -> tuple[Archive, str]:
+    """Begin the blob of a frame object, and return its export name (empty: a null pointer)."""
+    archive = Archive(data, what)
+    archive.enter("shared_ptr<I3FrameObject>", (1,))
+    if archive.i16() < 0:
+        return archive, ""
+    return archive, archive.string()
