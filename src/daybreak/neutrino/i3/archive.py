@@ -8,7 +8,7 @@ number. Nothing is allocated for a size that the rest of the blob can't hold.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Archive:
         self.what = what
         self.at = 0
         self._classes: dict[str, tuple[bool, int]] = {}
-        self._objects: set[int] = set()
+        self._n_objects = 0
 
     def fail(self, why: str) -> EventError:
         """Return the error to raise, naming frame, key and offset."""
@@ -130,39 +130,70 @@ class Archive:
         count = self.size(kind.itemsize) if n is None else n
         return np.frombuffer(self.take(count * kind.itemsize), dtype=kind)
 
-    def enter(self, name: str, versions: Sequence[int] = (0,)) -> int:
+    def enter(
+        self, name: str, versions: Sequence[int] = (0,), *, repeated: bool = False
+    ) -> int:
         """Begin an object of a class and return the version it was written with.
 
         Raises
         ------
         EventError
-            The version is not among `versions`, or the object refers to an earlier one.
+            The version is not among `versions`, or the object refers to an earlier one
+            (which does no harm where the class is empty: `repeated`).
         """
         known = self._classes.get(name)
         if known is None:
-            flag, version = self.u8(), self.u8()
-            if version == 0xFF:
-                version = self.u64()
-            if flag > 1:
-                raise self.fail(f"{name} has the tracking flag {flag}")
-            if version not in versions:
-                raise self.fail(f"{name} has version {version}, which is not supported")
-            known = self._classes[name] = (bool(flag), version)
+            known = self._preamble(name, versions)
         if known[0]:
-            number = self.u32()
-            if number in self._objects:
-                raise self.fail(f"{name} refers to object {number}, which is not supported")
-            self._objects.add(number)
+            self._object(name, repeated)
         return known[1]
 
-    def is_plain(self, name: str) -> bool:
-        """Tell whether further objects of this class are bare data, without a number in front."""
-        known = self._classes.get(name)
-        return known is not None and not known[0]
+    def _preamble(self, name: str, versions: Sequence[int]) -> tuple[bool, int]:
+        flag, version = self.u8(), self.u8()
+        if version == 0xFF:  # noqa: PLR2004
+            version = self.u64()
+        if flag > 1:
+            raise self.fail(f"{name} has the tracking flag {flag}")
+        if version not in versions:
+            raise self.fail(f"{name} has version {version}, which is not supported")
+        self._classes[name] = (bool(flag), version)
+        return self._classes[name]
+
+    def _object(self, name: str, repeated: bool) -> None:
+        number = self.u32()
+        if number < self._n_objects and not repeated:
+            raise self.fail(f"{name} refers to object {number}, which is not supported")
+        if number > self._n_objects:
+            raise self.fail(f"{name} is object {number} where {self._n_objects} is the next")
+        self._n_objects = max(self._n_objects, number + 1)
+
+    def records(self, name: str, n: int, versions: Mapping[int, np.dtype[Any]]) -> NDArray[Any]:
+        """Read `n` > 0 objects of a class that holds plain numbers only.
+
+        Parameters
+        ----------
+        name
+            The class.
+        n
+            How many.
+        versions
+            The packed layout of each supported version.
+        """
+        if name not in self._classes:
+            self._preamble(name, tuple(versions))
+        tracked, version = self._classes[name]
+        layout = versions[version]
+        if not tracked:
+            return self.array(layout, n)
+        found = self.array([("object", "<u4"), ("value", layout)], n)
+        if (found["object"] != self._n_objects + np.arange(n)).any():
+            raise self.fail(f"the objects of class {name} are not numbered in order")
+        self._n_objects += n
+        return found["value"]
 
     def base(self) -> None:
         """Read the empty base object that every frame object begins with."""
-        self.enter("I3FrameObject")
+        self.enter("I3FrameObject", repeated=True)
 
     def end(self) -> None:
         """Check that everything has been read.
