@@ -312,3 +312,16 @@ def _bounds(lines: list[Floats], ra0: float, dec0: float) -> tuple[float, float,
         [max(-left, 0.0), max(right, 0.0), max(dec0 - low, 0.0), max(high - dec0, 0.0)]
     )
     return tuple(float(v) for v in extent)  # type: ignore[return-value]
+
+
+def contains(contour: Contour, ra_deg: float, dec_deg: float) -> bool:
+    """Whether a direction lies inside a contour (even-odd rule over its lines)."""
+    ra0, dec0 = np.radians(ra_deg), np.radians(dec_deg)
+    crossings = 0
+    for line in contour.polygons:
+        x, y = project(ra0, dec0, np.radians(line[:, 0]), np.radians(line[:, 1]))
+        x_next, y_next = np.roll(x, -1), np.roll(y, -1)
+        over = (y > 0) != (y_next > 0)
+        step = np.where(over, y_next - y, 1.0)
+        crossings += int(np.sum(over & (x - y * (x_next - x) / step > 0)))
+    return crossings % 2 == 1
