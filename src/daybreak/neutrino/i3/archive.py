@@ -130,9 +130,7 @@ class Archive:
         count = self.size(kind.itemsize) if n is None else n
         return np.frombuffer(self.take(count * kind.itemsize), dtype=kind)
 
-    def enter(
-        self, name: str, versions: Sequence[int] = (0,), *, repeated: bool = False
-    ) -> int:
+    def enter(self, name: str, versions: Sequence[int] = (0,), *, repeated: bool = False) -> int:
         """Begin an object of a class and return the version it was written with.
 
         Raises

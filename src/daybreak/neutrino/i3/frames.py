@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from daybreak.errors import EventError
@@ -45,10 +45,10 @@ class Frame:
     ----------
     stream
         Its letter: G, C, D, Q, P, ...
-    index
-        Position in the file, from 0.
     slots
         Its own objects by key.
+    index
+        Position in the file, from 0.
     inherited
         The frames whose objects are seen in this one too, nearest first.
     source
@@ -56,8 +56,8 @@ class Frame:
     """
 
     stream: str
-    index: int
     slots: Mapping[str, Slot]
+    index: int = 0
     inherited: tuple[Frame, ...] = ()
     source: str = ""
     cache: dict[str, object] = field(default_factory=dict, repr=False)
@@ -188,20 +188,28 @@ def read_frames(source: _Source, name: str, limits: Limits = DEFAULT_LIMITS) -> 
     EventError
         A frame is cut off, larger than allowed, of another version, or its checksum is wrong.
     """
+    yield from inherit(_frames(source, name, limits), name)
+
+
+def _frames(source: _Source, name: str, limits: Limits) -> Iterator[Frame]:
     reader = _Reader(source, name, limits)
-    newest: dict[str, Frame] = {}
     while (found := reader.next()) is not None:
         if reader.index > limits.frames:
             raise EventError(
                 f"{name} holds more than {limits.frames} frames",
                 "Raise the limit frames if you trust the file.",
             )
-        stream, slots = found
-        parents = tuple(newest[s] for s in PARENTS.get(stream, "") if s in newest)
-        # what a frame inherits is listed flat; the parents' own inheritance is not looked at
-        frame = Frame(stream, reader.index - 1, slots, parents, name)
-        if stream in "QDCG":
-            newest[stream] = frame
+        yield Frame(*found)
+
+
+def inherit(frames: Iterable[Frame], source: str) -> Iterator[Frame]:
+    """Number frames, name their file, and let each see the newest frames that it inherits from."""
+    newest: dict[str, Frame] = {}
+    for index, frame in enumerate(frames):
+        parents = tuple(newest[s] for s in PARENTS.get(frame.stream, "") if s in newest)
+        frame = replace(frame, index=index, inherited=parents, source=source)
+        if frame.stream in "QDCG":
+            newest[frame.stream] = frame
         yield frame
 
 
