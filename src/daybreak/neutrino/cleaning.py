@@ -7,13 +7,15 @@ the 6 us window that holds most pulses, and no DeepCore strings.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daybreak.errors import EventError
+from daybreak.neutrino.containment import containment
 from daybreak.neutrino.event import Event, Geometry, Pulses
+
+__all__ = ["best_window", "clean", "containment", "label", "seeded_rt"]
 
 RT_RADIUS_M = 150.0
 RT_TIME_NS = 1000.0
@@ -117,7 +119,7 @@ def best_window(time_ns: NDArray[np.float64], width_ns: float = WINDOW_NS) -> ND
     ordered = np.sort(time_ns)
     n_inside = np.searchsorted(ordered, ordered + width_ns, side="right") - np.arange(len(ordered))
     start = ordered[int(np.argmax(n_inside))]
-    return (time_ns >= start) & (time_ns <= start + width_ns)
+    return np.asarray((time_ns >= start) & (time_ns <= start + width_ns))
 
 
 def clean(event: Event, *, keep_deepcore: bool = False) -> Pulses:
@@ -147,7 +149,7 @@ def clean(event: Event, *, keep_deepcore: bool = False) -> Pulses:
 
 def label(event: Event) -> Event:
     """Return the event with the labels that its readers must see: ``contained``, ``few-doms``."""
-    labels = []
+    labels = ["contained"] if containment(event) else []
     if clean(event).n_doms < FEW_DOMS:
         labels.append("few-doms")
     return event.with_labels(*labels)

@@ -119,7 +119,7 @@ class Pulses:
     @property
     def hlc(self) -> NDArray[np.bool_]:
         """Mask of the pulses in hard local coincidence."""
-        return (self.flags & LC) != 0
+        return np.asarray((self.flags & LC) != 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,7 @@ def make_geometry(name: str, string: Any, om: Any, xyz_m: Any) -> Geometry:
         raise EventError(f"the geometry {name} has {len(xyz)} rows, more than {_MAX_DOMS}", _HINT)
     if not all(np.isfinite(c).all() for c in (*columns, xyz)):
         raise EventError(f"the geometry {name} has a value that is missing or not finite", _HINT)
-    if any(((c != np.round(c)) | (c < 0) | (c > 32767)).any() for c in columns):  # noqa: PLR2004
+    if any(((c != np.round(c)) | (c < 0) | (c > 32767)).any() for c in columns):
         raise EventError(f"the geometry {name} has a string or om that is no number", _HINT)
     keep = (columns[1] >= 1) & (columns[1] <= IN_ICE_OMS) & (columns[0] >= 1)
     strings, oms = (c[keep].astype(np.int16) for c in columns)

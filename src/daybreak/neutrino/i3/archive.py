@@ -148,7 +148,7 @@ class Archive:
 
     def _preamble(self, name: str, versions: Sequence[int]) -> tuple[bool, int]:
         flag, version = self.u8(), self.u8()
-        if version == 0xFF:  # noqa: PLR2004
+        if version == 0xFF:
             version = self.u64()
         if flag > 1:
             raise self.fail(f"{name} has the tracking flag {flag}")

@@ -141,7 +141,7 @@ class _Reader:
         if tag != TAG:
             raise self.fail(f"a frame begins with {TAG!r}, this with {tag!r}")
         version = self.u32()
-        if version != 6:  # noqa: PLR2004
+        if version != 6:
             raise self.fail(f"frame version {version} is not supported, only 6")
         tracked, stream_version = self.take(2)
         if tracked or stream_version:

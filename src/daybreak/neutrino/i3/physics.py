@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from daybreak.errors import EventError
+from daybreak.neutrino.containment import STORED_VETO
 from daybreak.neutrino.event import Event, EventHeader, Geometry, Pulses, Reco
 from daybreak.neutrino.i3.decode import decode, decode_as, export_name, pulse_series
 from daybreak.neutrino.i3.frames import Frame
@@ -204,6 +205,7 @@ def event_of(
     base = next(key for key in BASE_SERIES if key in frame)
     cleaned = next((key for key in CLEANED_SERIES if key in frame), None)
     truth = truth_of(frame)
+    stored = decode(frame, STORED_VETO) if STORED_VETO in frame else None
     return Event(
         header=header_of(frame),
         pulses=series(frame, base, limits),
@@ -211,7 +213,7 @@ def event_of(
         recos={**message_recos(numbers), **recos_of(frame)},
         truth=truth,
         kind=kind or ("simulation" if truth else ""),
-        message=dict(numbers),
+        message={**numbers, **({STORED_VETO: stored} if isinstance(stored, bool) else {})},
         source=source,
         cleaned=series(frame, cleaned, limits) if cleaned else None,
     )

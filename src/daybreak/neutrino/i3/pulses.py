@@ -94,7 +94,7 @@ class PulseMask:
 def om_key(a: Archive) -> tuple[int, int, int]:
     """Read an OMKey: string, om, pmt."""
     version = a.enter("OMKey", (0, 1, 2))
-    if version < 2:  # noqa: PLR2004
+    if version < 2:
         a.base()
     return a.i32(), a.u32(), a.u8() if version else 0
 
@@ -132,7 +132,7 @@ def _bits(a: Archive) -> tuple[int, bytes]:
     a.enter("bitmask")
     n_bytes, padding = a.u16(), a.u8()
     data = a.take(n_bytes)
-    if padding >= 8 or padding > 8 * n_bytes:  # noqa: PLR2004
+    if padding >= 8 or padding > 8 * n_bytes:
         raise a.fail(f"a mask of {n_bytes} bytes has {padding} bits of padding")
     return 8 * n_bytes - padding, data
 

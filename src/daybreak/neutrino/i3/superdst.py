@@ -26,7 +26,7 @@ def size_code(a: Archive) -> int:
     """Read a number whose first byte is its value (below 247) or says how many bytes follow."""
     a.enter("SizeCodec")
     first = a.u8()
-    if first < 247:  # noqa: PLR2004
+    if first < 247:
         return first
     return int.from_bytes(a.take(255 - first), "little")
 

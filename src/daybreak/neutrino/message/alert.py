@@ -145,7 +145,7 @@ def read_message(path: Path, limits: Limits = DEFAULT_LIMITS) -> Message:
     total = 0
     for index, each in enumerate(packed):
         what = f"{path.name}: frame {index}"
-        if not isinstance(each, list | tuple) or len(each) != 2:  # noqa: PLR2004
+        if not isinstance(each, list | tuple) or len(each) != 2:
             raise EventError(f"{what} is no pair of a stream and a text", _HINT)
         frame = unwrap_frame(each[1], what, limits)
         if each[0] != frame.stream:

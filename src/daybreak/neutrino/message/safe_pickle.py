@@ -151,13 +151,13 @@ _CONSTANTS = {
     "MARK": lambda: _MARK,
 }
 _VALUES = (
-    "BININT BININT1 BININT2 LONG1 BINFLOAT INT FLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    "BINBYTES SHORT_BINBYTES BINBYTES8"
-).split()
+    *("BININT", "BININT1", "BININT2", "LONG1", "INT", "BINFLOAT", "FLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+)
 _ACTIONS: dict[str, _Action] = {
     "PROTO": lambda m, a: None,
     "FRAME": lambda m, a: None,
-    "POP": lambda m, a: None if m.pop() is None else None,
     "BINSTRING": lambda m, a: m.push(a.encode("latin-1")),
     "SHORT_BINSTRING": lambda m, a: m.push(a.encode("latin-1")),
     "TUPLE": lambda m, a: m.push(tuple(m.to_mark())),
