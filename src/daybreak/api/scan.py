@@ -182,8 +182,10 @@ def _settings(
 def _event(path: Path, gcd: Path | None, geometry: Path | None, number: int | None) -> Event:
     """The one event of a file that is meant."""
     from daybreak.neutrino import read_events
+    from daybreak.neutrino.geometry import load_geometry
 
-    found = read_events(path, gcd=gcd, geometry=geometry)
+    table = None if geometry is None else load_geometry(geometry)
+    found = read_events(path, gcd=gcd, geometry=table)
     if not found:
         raise EventError(f"{path} holds no physics event", "Look at it with `daybreak event show`.")
     if number is None and len(found) > 1:
@@ -196,7 +198,7 @@ def _event(path: Path, gcd: Path | None, geometry: Path | None, number: int | No
         raise EventError(
             f"{path} has no event {number}", f"Choose --event 0 to --event {len(found) - 1}."
         )
-    event = found[number or 0]
+    event: Event = found[number or 0]
     if event.header.start is None:
         raise EventError(
             f"the event in {path} has no start time, so its place on the sky is not known",

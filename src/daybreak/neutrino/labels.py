@@ -17,6 +17,11 @@ _CALIBRATIONS = {
         "The contours use levels that were found for another likelihood (Millipede).",
     ),
 }
+_OWN = {
+    "contained": "The event starts or ends inside the detector; a track scan may be far off.",
+    "few-doms": f"Fewer than {FEW_DOMS} DOMs are left after the alert's cleaning: the direction "
+    "may be off by many degrees.",
+}
 
 
 def labels(
@@ -78,4 +83,6 @@ def labels(
         found.append(_CALIBRATIONS[result.calibration.name])
     known = {name for name, _ in found}
     own = [label for label in event.labels if label not in known]
-    return found + [(label, f"The event carries the label {label}.") for label in own]
+    return found + [
+        (label, _OWN.get(label, f"The event carries this label: {label}.")) for label in own
+    ]

@@ -324,7 +324,7 @@ def draw_profile(tables: ScanTables) -> Figure | None:
     axes.set_xlabel("distance from the best fit (deg)")
     axes.set_ylabel("Δllh")
     grid(axes)
-    axes.legend(loc="lower right", markerscale=2.2)
+    axes.legend(loc="upper left", markerscale=2.2)
     return figure
 
 

@@ -53,6 +53,7 @@ def _page(tables: ScanTables, figures: Path) -> dict[str, Any]:
         "nearby": _nearby(tables),
         "recos": _recos(tables),
         "levels": _levels(tables),
+        "work": _work(tables),
         "versions": context["provenance"]["versions"],
         "inputs": sorted(context["provenance"]["inputs"].items()),
         "digest": context["provenance"]["config_digest"],
@@ -194,6 +195,20 @@ def _recos(tables: ScanTables) -> Any:
         for r in found
     ]  # fmt: skip
     return _view("Directions that the event file carries", columns, rows)
+
+
+def _work(tables: ScanTables) -> list[tuple[str, str]]:
+    work = tables.context["work"]
+    return [
+        ("Pixels of the result", whole(work["pixels"])),
+        ("Fitted ahead, not wanted", whole(work["pixels_guessed"])),
+        ("Fitted in the last run", whole(work["pixels_fitted_now"])),
+        ("Taken over from earlier runs", whole(work["resumed_pixels"])),
+        ("Evaluations", whole(work["evaluations"])),
+        ("CPU time of all pixels", f"{fixed(work['cpu_s'], 2)} s"),
+        ("Duration of the last run", f"{fixed(work['wall_s'], 2)} s"),
+        ("Workers", f"{work['workers']} ({work['engine']})"),
+    ]
 
 
 def _levels(tables: ScanTables) -> Any:

@@ -114,6 +114,8 @@ def decode_event(data: bytes) -> Event:
     EngineError
         If the bytes are not an encoded event.
     """
+    import zipfile
+
     from astropy.time import Time
 
     try:
@@ -141,7 +143,7 @@ def decode_event(data: bytes) -> Event:
             message={}, source=text["source"], cleaned=series.get("cleaned"),
             labels=tuple(text["labels"]),
         )  # fmt: skip
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise EngineError(f"a worker was sent what is no event: {error}") from error
 
 
