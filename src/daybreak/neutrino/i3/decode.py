@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daybreak.errors import EventError
-from daybreak.neutrino.i3 import values
+from daybreak.neutrino.i3 import detector, values
 from daybreak.neutrino.i3.archive import Archive, open_object
 from daybreak.neutrino.i3.frames import Frame
 from daybreak.neutrino.i3.pulses import PulseMap, PulseMask, pulse_map, pulse_mask
@@ -35,6 +35,8 @@ DECODERS: dict[str, Callable[[Archive], Any]] = {
     "I3VectorString": values.string_vector,
     "I3ParticleVect": values.particle_vector,
     "I3MCTree": values.mc_tree,
+    "I3OMGeoMap": detector.om_geo_map,
+    "I3Geometry": detector.geometry,
     "I3RecoPulseSeriesMap": pulse_map,
     "I3RecoPulseSeriesMapMask": pulse_mask,
     "I3SuperDST": super_dst,
