@@ -209,7 +209,7 @@ def _event(path: Path, gcd: Path | None, geometry: Path | None, number: int | No
 
 def _refuse(event: Event, force: bool) -> str:
     """Why a track scan of this event means nothing; empty if nothing speaks against it."""
-    from daybreak.neutrino.cleaning import containment
+    from daybreak.neutrino.containment import containment
 
     reason = containment(event)
     if reason and not force:

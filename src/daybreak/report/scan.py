@@ -29,11 +29,13 @@ def write_scan_report(results: Path, folder: Path) -> list[Path]:
     from daybreak.report.scan_figures import draw_scan_figures
     from daybreak.report.scan_page import write_scan_page
     from daybreak.report.scan_results import write_scan_results
+    from daybreak.report.scan_tables import ScanTables
 
+    tables = ScanTables(results)
     figures = folder / "figures"
-    written = draw_scan_figures(results, figures)
+    written = draw_scan_figures(tables, figures)
     paths = [folder / name for name in ("results.json", "circular.txt", "report.html")]
-    write_scan_results(results, paths[0])
-    write_circular(results, paths[1])
-    write_scan_page(results, figures, paths[2])
+    write_scan_results(tables, paths[0])
+    write_circular(tables, paths[1])
+    write_scan_page(tables, figures, paths[2])
     return written + paths

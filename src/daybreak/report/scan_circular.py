@@ -18,13 +18,13 @@ _FORBID = {
 }
 
 
-def write_circular(results: Path, path: Path) -> None:
+def write_circular(tables: ScanTables, path: Path) -> None:
     """Write the draft, atomically.
 
     Parameters
     ----------
-    results
-        Folder of the scan's tables.
+    tables
+        Tables of the scan.
     path
         The text file.
 
@@ -33,7 +33,7 @@ def write_circular(results: Path, path: Path) -> None:
     ProductError
         If a table is missing or can't be read.
     """
-    write_text(path, circular(ScanTables(results)))
+    write_text(path, circular(tables))
 
 
 def circular(tables: ScanTables) -> str:

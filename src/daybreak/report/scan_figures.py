@@ -42,14 +42,14 @@ _ZOOM_PIXELS = 420
 
 
 def draw_scan_figures(
-    results: Path, figures: Path, formats: Sequence[str] = ("svg",)
+    tables: ScanTables, figures: Path, formats: Sequence[str] = ("svg",)
 ) -> list[Path]:
     """Draw the figures of a scan.
 
     Parameters
     ----------
-    results
-        Folder of the tables.
+    tables
+        Tables of the scan.
     figures
         Folder to write to.
     formats
@@ -64,7 +64,6 @@ def draw_scan_figures(
 
     from daybreak.report.figures.style import RC, save
 
-    tables = ScanTables(results)
     drawers: dict[str, Callable[[ScanTables], Figure | None]] = {
         "scan_zoom": draw_zoom,
         "scan_sky": draw_sky,

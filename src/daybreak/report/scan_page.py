@@ -14,13 +14,13 @@ from daybreak.report.tables import number
 from daybreak.report.views import Column, TableView
 
 
-def write_scan_page(results: Path, figures: Path, path: Path) -> None:
+def write_scan_page(tables: ScanTables, figures: Path, path: Path) -> None:
     """Write the page of a scan, atomically.
 
     Parameters
     ----------
-    results
-        Folder of the tables.
+    tables
+        Tables of the scan.
     figures
         Folder of the figures; those that are missing are left out.
     path
@@ -31,7 +31,6 @@ def write_scan_page(results: Path, figures: Path, path: Path) -> None:
     ProductError
         If a table can't be read, or a figure holds what a figure must not hold.
     """
-    tables = ScanTables(results)
     write_text(path, render_template("scan.html", _page(tables, figures)))
 
 

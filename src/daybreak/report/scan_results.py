@@ -19,13 +19,13 @@ SCHEMA_VERSION = "1.0"
 _VERTEX = ("x_m", "y_m", "z_m", "t_ns")
 
 
-def write_scan_results(results: Path, path: Path) -> None:
+def write_scan_results(tables: ScanTables, path: Path) -> None:
     """Write ``results.json`` of a scan, atomically.
 
     Parameters
     ----------
-    results
-        Folder of the tables.
+    tables
+        Tables of the scan.
     path
         The JSON file.
 
@@ -34,13 +34,12 @@ def write_scan_results(results: Path, path: Path) -> None:
     ProductError
         If a table is missing or can't be read.
     """
-    text = json.dumps(build_scan_results(results), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(build_scan_results(tables), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def build_scan_results(results: Path) -> dict[str, Any]:
+def build_scan_results(tables: ScanTables) -> dict[str, Any]:
     """The content of ``results.json``: plain values, null where nothing was measured."""
-    tables = ScanTables(results)
     context = tables.context
     minima = [_minimum(row) for row in _rows(tables.minima)]
     work = context["work"]

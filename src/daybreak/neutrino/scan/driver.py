@@ -152,6 +152,7 @@ class Scan:
     report: Report | None = None
     _active: dict[Future[Rows], tuple[int, Pixels]] = field(default_factory=dict)
     _sent: set[tuple[int, int]] = field(default_factory=set)
+    _places: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     _rate: _Rate = field(default_factory=_Rate)
     _best: _Best = field(default_factory=_Best)
 
@@ -186,6 +187,7 @@ class Scan:
         """Fit what `state` misses; guess ahead where workers would wait."""
         level = state.level
         queue = [int(p) for p in state.missing if (level, int(p)) not in self._sent]
+        self._look_up(level, queue)
         needed = {int(p) for p in state.missing}
         slots = self.pool.workers * _DEPTH
         while needed:
@@ -205,19 +207,30 @@ class Scan:
         likely = self.tree.guess(state.level, state.settled[state.level])
         level = state.level + 1
         ahead = [int(p) for p in likely if (level, int(p)) not in self._sent]
+        ahead = ahead[: (slots - len(self._active)) * _LARGEST_BLOCK]
+        self._look_up(level, ahead)
         while ahead and len(self._active) < slots:
             size = self._rate.block(len(ahead), self.pool.workers)
             self._send(level, np.array(ahead[:size], np.int64))
             del ahead[:size]
 
+    def _look_up(self, level: int, pixels: list[int]) -> None:
+        """Directions of pixels in the detector, all at once: a call costs as much as a fit."""
+        new = np.array([p for p in pixels if (level, p) not in self._places], np.int64)
+        if len(new):
+            nside = self.tree.nsides[level]
+            zenith, azimuth = self.to_local(*sky.centres(nside, new))
+            for pixel, *place in zip(new.tolist(), zenith, azimuth, strict=True):
+                self._places[level, pixel] = (float(place[0]), float(place[1]))
+
     def _send(self, level: int, pixels: Pixels) -> None:
         nside = self.tree.nsides[level]
-        zenith, azimuth = self.to_local(*sky.centres(nside, pixels))
+        places = np.array([self._places[level, int(p)] for p in pixels])
         if level == 0:
             seeds = np.repeat(self.first_seeds[None], len(pixels), axis=0)
         else:
             seeds = self.tree.seeds(level, pixels)
-        future = self.pool.submit(Block(nside, pixels, zenith, azimuth, seeds))
+        future = self.pool.submit(Block(nside, pixels, places[:, 0], places[:, 1], seeds))
         self._active[future] = (level, pixels)
         self._sent.update((level, int(p)) for p in pixels)
 
