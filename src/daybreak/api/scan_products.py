@@ -14,7 +14,7 @@ from daybreak.products.provenance import provenance
 
 if TYPE_CHECKING:
     from daybreak.api.scan import PreparedScan
-    from daybreak.neutrino.event import Event, Reco
+    from daybreak.neutrino.event import Event, Pulses, Reco
     from daybreak.neutrino.result import ScanOutcome
     from daybreak.neutrino.scan.driver import ScanRun
     from daybreak.neutrino.scan.tree import Tree
@@ -67,12 +67,37 @@ def write_products(
     maps = write_maps(folder, prepared.event, result, block)
     for path in old - set(maps):
         path.unlink(missing_ok=True)
-    written = maps + write_scan_report(results, folder)
+    written = maps + _event_view(prepared, folder / "figures", result)
+    written += write_scan_report(results, folder)
     written += [path for path in results.iterdir() if path.suffix in (".ecsv", ".json", ".fits")]
     if run.complete:
         files = {p.relative_to(folder).as_posix(): file_digest(p) for p in sorted(written)}
         record = {"key": prepared.key(), "files": files}
         write_text(folder / _RECORD, json.dumps(record, indent=1))
+
+
+def _event_view(prepared: PreparedScan, figures: Path, result: ScanOutcome) -> list[Path]:
+    """The event with the best fit's track."""
+    from daybreak.neutrino.event import Reco
+    from daybreak.report.scan_figures import draw_event_view
+
+    best = result.best
+    reco = Reco(
+        name="BestFit",
+        zenith_rad=float(np.radians(best.zenith_deg)),
+        azimuth_rad=float(np.radians(best.azimuth_deg)),
+        xyz_m=(best.x_m, best.y_m, best.z_m),
+        time_ns=best.t_ns,
+        logl=best.llh,
+    )
+    return draw_event_view(prepared.event, _cleaned(prepared.event), reco, figures)
+
+
+def _cleaned(event: Event) -> Pulses:
+    """Pulses after the alert's own cleaning, whatever the likelihood uses."""
+    from daybreak.neutrino.cleaning import clean
+
+    return clean(event)
 
 
 def _evaluate(prepared: PreparedScan) -> Any:
@@ -150,11 +175,7 @@ def _event_block(event: Event) -> dict[str, Any]:
 
 
 def _counts(prepared: PreparedScan) -> dict[str, Any]:
-    """Counts of the alert's own cleaning, whatever the likelihood uses."""
-    from daybreak.neutrino.cleaning import clean
-
-    event = prepared.event
-    pulses = event.cleaned if event.cleaned is not None else clean(event)
+    pulses = _cleaned(prepared.event)
     return {"nch": pulses.n_doms, "npulses": len(pulses), "qtot": pulses.qtot}
 
 

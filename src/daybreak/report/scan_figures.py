@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from daybreak.neutrino.event import Event, Pulses, Reco
 from daybreak.neutrino.maps import Tiling
 from daybreak.neutrino.scan import pixels as sky
 from daybreak.report.figures.skygrid import SkyAxes
@@ -76,6 +78,32 @@ def draw_scan_figures(
             if figure is not None:
                 written += save(figure, name, TITLES[name], figures, tuple(formats))
     return written
+
+
+def draw_event_view(
+    event: Event, pulses: Pulses, best: Reco, figures: Path, formats: Sequence[str] = ("svg",)
+) -> list[Path]:
+    """Draw the event with the track of the best fit (of the truth, where it is simulated).
+
+    Parameters
+    ----------
+    event, pulses
+        The event, and which pulses to draw.
+    best
+        The best fit.
+    figures
+        Folder to write to.
+    formats
+        Any of ``svg``, ``png``, ``pdf``.
+    """
+    from matplotlib import rc_context
+
+    from daybreak.report.figures.event_view import draw_event
+    from daybreak.report.figures.style import RC, save
+
+    with rc_context(RC):
+        figure = draw_event(replace(event, recos={best.name: best}), pulses)
+        return save(figure, "event_view", TITLES["event_view"], figures, tuple(formats))
 
 
 def lookup(tiling: Tiling, values: FloatArray, ra: FloatArray, dec: FloatArray) -> FloatArray:
@@ -339,12 +367,15 @@ def captions(tables: ScanTables) -> dict[str, str]:
         marks += "; diamonds: directions that the event file carries"
     if tables.context["truth"]:
         marks += "; star: the simulated direction"
+    track = "the simulated track" if tables.context["truth"] else "track of the best fit"
     return {
         "scan_zoom": f"Twice the difference of the log-likelihood to the best fit, one tile per "
         f"pixel. {levels} {marks}. Right ascension increases to the left.",
         "scan_sky": "Difference of the log-likelihood to the best fit on a logarithmic scale, each "
         "part of the sky as fine as it was scanned. Plus: best fit; dotted: Galactic plane. "
         "Mollweide projection, right ascension increases to the left.",
+        "event_view": "Charge as size, time of the first pulse as colour, from above and from the "
+        f"side, after the alert's cleaning. Line: {track}.",
         "scan_profile": "Difference of the log-likelihood to the best fit against the distance "
         "from it. A second minimum shows as a dip at a distance. Dashed: levels of the contours; "
         "values below 0.01 are drawn at 0.01.",
