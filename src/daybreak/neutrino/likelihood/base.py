@@ -138,9 +138,9 @@ def _built_in(name: str) -> Callable[..., Likelihood] | None:
 
         return Dummy
     if name in ("pandel-mpe", "pandel-spe"):
-        from daybreak.neutrino.likelihood import models
+        from daybreak.neutrino.likelihood.models import pandel_mpe, pandel_spe
 
-        return models.pandel_mpe if name == "pandel-mpe" else models.pandel_spe
+        return pandel_mpe if name == "pandel-mpe" else pandel_spe
     return None
 
 
