@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from daybreak.neutrino.i3.limits import DEFAULT_LIMITS, MIB, Limits
 
 MAGIC = (("i3", TAG), ("gzip", b"\x1f\x8b"), ("bzip2", b"BZh"), ("zstd", b"\x28\xb5\x2f\xfd"))
 _ZSTD_WINDOW = 128 * MIB
+_ZSTD_PIECE = 1024
 _HEAD = 4096
 
 
@@ -63,11 +65,38 @@ def _decompressed(file: BinaryIO, kind: str) -> Any:
     if kind == "bzip2":
         return bz2.BZ2File(file)
     if kind == "zstd":
+        return _ZstdSource(file)
+    return file
+
+
+class _ZstdSource:
+    """Decompressed bytes of the members of a zstd file; a member that is cut off is an error.
+
+    It is fed in small pieces, since a piece can grow by a factor of some ten thousand.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._member: Any = None
+        self._ready, self._rest = io.BytesIO(), b""
+
+    def read(self, n: int, /) -> bytes:
         import zstandard
 
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        return decompressor.stream_reader(file, read_across_frames=True)
-    return file
+        while not (found := self._ready.read(n)):
+            piece = self._rest or self._file.read(_ZSTD_PIECE)
+            self._rest = b""
+            if not piece:
+                if self._member is not None:
+                    raise EOFError("it ends inside a member")
+                return b""
+            if self._member is None:
+                decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+                self._member = decompressor.decompressobj()
+            self._ready = io.BytesIO(self._member.decompress(piece))
+            if self._member.eof:
+                self._rest, self._member = self._member.unused_data, None
+        return found
 
 
 class _Checked:
@@ -76,7 +105,7 @@ class _Checked:
     def __init__(self, source: Any, name: str) -> None:
         self._source, self._name = source, name
         self._damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, ValueError)
-        if type(source).__module__.startswith("zstandard"):
+        if isinstance(source, _ZstdSource):
             import zstandard
 
             self._damage = (*self._damage, zstandard.ZstdError)
