@@ -309,6 +309,9 @@ def _invert(h: Any, ridge: float, out: Any) -> None:
     out[2, 0], out[2, 1], out[2, 2] = out[0, 2], out[1, 2], (a * b - d * d) / det
 
 
+#: two starts that come as near as this are one
+NEAR_M, NEAR_NS = 10.0, 20.0
+
 #: rows of the work array
 _P, _G, _P_NEW, _G_NEW, _STEP_ROW, _DG, _HDG = range(7)
 
@@ -439,6 +442,20 @@ def _quantile_time(p: Any, along: Any, hits: Any, times: Any) -> float:
 
 
 @_compiled
+def _place(p: Any, seed: Any, reference: Any, axes: Any) -> bool:
+    """Turn a vertex and its time into p; False where the vertex is not finite."""
+    ahead = 0.0
+    p[0] = p[1] = 0.0
+    for m in range(3):
+        offset = seed[m] - reference[m]
+        ahead += offset * axes[0, m]
+        p[0] += offset * axes[1, m]
+        p[1] += offset * axes[2, m]
+    p[2] = seed[3] - ahead / C
+    return math.isfinite(p[0]) and math.isfinite(p[1])
+
+
+@_compiled
 def fit_many(
     zenith: Any,
     azimuth: Any,
@@ -455,50 +472,36 @@ def fit_many(
     out: Any,
     counts: Any,
 ) -> None:
-    """Fit each direction from each of its seeds, keep the best.
+    """Fit each direction from each of its seeds and from the reference point, keep the best.
 
-    `rough` are settings of a wider likelihood, in which each seed is first brought near. `out`
-    (n, 5) is filled with vertex, time and value, `counts` (n, 2) with evaluations and status.
+    A seed with a time is taken to be near a minimum. The others get a time by the hits, and are
+    first brought near with `rough`, the settings of a wider likelihood; where that ends at a
+    minimum that is known already, it is left at that. `out` (n, 5) is filled with vertex, time and
+    value, `counts` (n, 2) with evaluations and status.
     """
-    n_hits = hits.shape[0]
+    n_hits, n_seeds = hits.shape[0], seeds.shape[1]
     along, axes, uz = np.empty((n_hits, 3)), np.empty((3, 3)), np.empty(2)
-    work, h, times, best = np.zeros((7, 9)), np.zeros((3, 3)), np.empty(n_hits), np.zeros(3)
+    work, h, times = np.zeros((7, 9)), np.zeros((3, 3)), np.empty(n_hits)
+    best, centre = np.zeros(3), np.empty(4)
+    centre[:3], centre[3] = reference, math.nan
     p = work[_P]
     for i in range(zenith.shape[0]):
         _frame(zenith[i], azimuth[i], hits, axes, along)
         uz[0], uz[1] = axes[0, 2], axes[2, 2]
         f_best, status, total = math.inf, 2, 0
         best[:] = 0.0
-        for k in range(seeds.shape[1]):
-            ahead = 0.0
-            p[0] = p[1] = 0.0
-            for m in range(3):
-                offset = seeds[i, k, m] - reference[m]
-                ahead += offset * axes[0, m]
-                p[0] += offset * axes[1, m]
-                p[1] += offset * axes[2, m]
-            p[2] = seeds[i, k, 3] - ahead / C
-            if not (math.isfinite(p[0]) and math.isfinite(p[1])):
+        for k in range(n_seeds + 1):
+            if not _place(p, seeds[i, k] if k < n_seeds else centre, reference, axes):
                 continue
-            given = math.isfinite(p[2])
-            first = math.inf
-            if given:
-                first = value(p, along, uz, hits, ice, rough, log_g, log_s, work[_G])
-                total += 1
-            at = p[2]
-            p[2] = _quantile_time(p, along, hits, times)
-            second = value(p, along, uz, hits, ice, rough, log_g, log_s, work[_G])
-            total += 1
-            if given and first < second:
-                p[2] = at
-            f, evaluations, _ = minimise(
-                work, h, along, uz, hits, ice, rough, log_g, log_s, 15, 0.3
-            )
-            total += evaluations
-            f, evaluations, end = minimise(
-                work, h, along, uz, hits, ice, settings, log_g, log_s, most, goal
-            )
-            total += evaluations
+            if not math.isfinite(p[2]):
+                p[2] = _quantile_time(p, along, hits, times)
+                _, n, _ = minimise(work, h, along, uz, hits, ice, rough, log_g, log_s, 15, 0.3)
+                total += n
+                across = math.hypot(p[0] - best[0], p[1] - best[1])
+                if f_best < math.inf and across < NEAR_M and abs(p[2] - best[2]) < NEAR_NS:
+                    continue
+            f, n, end = minimise(work, h, along, uz, hits, ice, settings, log_g, log_s, most, goal)
+            total += n
             if f < f_best:
                 f_best, status = f, end
                 best[:] = p[:3]
