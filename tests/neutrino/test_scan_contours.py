@@ -32,8 +32,8 @@ def scanned(
         run = Scan(tree, journal, pool, to_local, SEEDS).run()
 
     def evaluate(zenith, azimuth, vertex):
-        fit = model.fit_many(np.array([zenith]), np.array([azimuth]), vertex[None, None])[0]
-        return float(fit["llh"]), np.array([fit[k] for k in ("x_m", "y_m", "z_m", "t_ns")])
+        fit = model.fit_many(zenith, azimuth, np.repeat(vertex[None, None], len(zenith), axis=0))
+        return fit["llh"], np.stack([fit[k] for k in ("x_m", "y_m", "z_m", "t_ns")], axis=1)
 
     return outcome(tree, run, to_local, evaluate, scale)
 

@@ -101,12 +101,19 @@ def _cleaned(event: Event) -> Pulses:
 
 
 def _evaluate(prepared: PreparedScan) -> Any:
-    """One fit at a direction, from a vertex."""
+    """Fits at directions, from a vertex and from the likelihood's first general seed."""
+    general = np.array(prepared.prepared.seeds()[0], float)
 
-    def evaluate(zenith: float, azimuth: float, vertex: Any) -> tuple[float, Any]:
-        seeds = np.asarray(vertex, float).reshape(1, 1, 4)
-        fit = prepared.prepared.fit_many(np.array([zenith]), np.array([azimuth]), seeds)[0]
-        return float(fit["llh"]), np.array([fit[n] for n in ("x_m", "y_m", "z_m", "t_ns")], float)
+    def evaluate(zenith: Any, azimuth: Any, vertex: Any) -> tuple[Any, Any]:
+        seeds = np.stack([np.asarray(vertex, float), general])
+        found = prepared.prepared.fit_many(
+            np.asarray(zenith, float),
+            np.asarray(azimuth, float),
+            np.repeat(seeds[None], len(zenith), axis=0),
+        )
+        return found["llh"].astype(float), np.stack(
+            [found[n].astype(float) for n in ("x_m", "y_m", "z_m", "t_ns")], axis=1
+        )
 
     return evaluate
 
@@ -227,13 +234,14 @@ def _truth(prepared: PreparedScan, result: ScanOutcome) -> dict[str, Any] | None
         return None
     block = _direction(event, event.truth)
     vertex = np.array([best.x_m, best.y_m, best.z_m, best.t_ns])
-    llh, _ = _evaluate(prepared)(event.truth.zenith_rad, event.truth.azimuth_rad, vertex)
+    place = np.array([event.truth.zenith_rad]), np.array([event.truth.azimuth_rad])
+    llh, _ = _evaluate(prepared)(*place, vertex)
     block.pop("logl")
     return block | {
         "separation_deg": _separation_deg(
             best.zenith_deg, best.azimuth_deg, block["zenith_deg"], block["azimuth_deg"]
         ),
-        "ts": 2 * (llh - best.llh),
+        "ts": 2 * (float(llh[0]) - best.llh),
         "inside_50": contains(result.contours[0], block["ra_deg"], block["dec_deg"]),
         "inside_90": contains(result.contours[1], block["ra_deg"], block["dec_deg"]),
     }

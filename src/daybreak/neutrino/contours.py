@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from daybreak.errors import ConfigError
 from daybreak.neutrino.maps import Tiling
-from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan.pixels import Floats
 
 _GRID = 360
@@ -173,7 +172,12 @@ def unproject(ra0: float, dec0: float, x: Floats, y: Floats) -> tuple[Floats, Fl
 
 
 def contours(
-    tiling: Tiling, ra_deg: float, dec_deg: float, llh: float, scale: Calibration
+    tiling: Tiling,
+    samples: tuple[Floats, Floats, Floats],
+    ra_deg: float,
+    dec_deg: float,
+    llh: float,
+    scale: Calibration,
 ) -> tuple[Contour, ...]:
     """Contours around the best fit.
 
@@ -181,6 +185,8 @@ def contours(
     ----------
     tiling
         The scanned sky.
+    samples
+        Right ascension, declination (rad) and llh of directions between the pixels.
     ra_deg, dec_deg, llh
         The best fit.
     scale
@@ -192,16 +198,10 @@ def contours(
         50 % and 90 %.
     """
     ra0, dec0 = np.radians(ra_deg), np.radians(dec_deg)
+    points = _points(tiling, samples, llh)
+    values = [level for _, level in scale.levels]
+    parts = [_lines(points, group, values) for group in _groups(points, scale.ts_90)]
     ts = 2 * (tiling.llh - llh)
-    ra, dec = tiling.centres()
-    if not (ts < ts.max()).any():
-        parts: list[list[list[Floats]]] = []
-    else:
-        values = [level for _, level in scale.levels]
-        parts = [
-            _lines(tiling, ts, ra, dec, group, values)
-            for group in _groups(tiling, ts, ra, dec, scale.ts_90)
-        ]
     finest = int(tiling.nside.max())
     found = []
     for i, (probability, level) in enumerate(scale.levels):
@@ -211,51 +211,70 @@ def contours(
     return tuple(found)
 
 
-def _groups(
-    tiling: Tiling, ts: Floats, ra: Floats, dec: Floats, level: float
-) -> Iterator[NDArray[np.bool_]]:
-    """Tiles below `level`, in groups that hang together; the best tile always counts."""
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """Directions (rad) with their 2 delta llh, and the size of the pixels there (rad)."""
+
+    ra: Floats
+    dec: Floats
+    ts: Floats
+    size: Floats
+
+
+def _points(tiling: Tiling, samples: tuple[Floats, Floats, Floats], llh: float) -> _Points:
+    """Tiles and samples; what was fitted at nearly the same direction twice counts once."""
+    ra, dec = tiling.centres()
+    finest = int(tiling.nside.max())
+    size = np.sqrt(tiling.area_sr())
+    fine = np.full(len(samples[0]), np.sqrt(4 * np.pi / (12.0 * finest**2)))
+    all_ra, all_dec = np.append(samples[0], ra), np.append(samples[1], dec)
+    ts = np.append(2 * (samples[2] - llh), 2 * (tiling.llh - llh))
+    order = np.lexsort((np.arange(len(ts)), ts))
+    xyz = _vectors(all_ra[order], all_dec[order])
+    close = np.round(xyz / (0.02 * fine[0] if len(fine) else 1e-6)).astype(np.int64)
+    keep = np.sort(order[np.unique(close, axis=0, return_index=True)[1]])
+    sizes = np.append(fine, size)
+    good = keep[np.isfinite(ts[keep])]
+    return _Points(all_ra[good], all_dec[good], ts[good], sizes[good])
+
+
+def _vectors(ra: Floats, dec: Floats) -> Floats:
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
+def _groups(points: _Points, level: float) -> Iterator[NDArray[np.bool_]]:
+    """Points below `level`, in groups that hang together; the best one always counts."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    below = np.flatnonzero((ts < level) | (ts == np.nanmin(ts)))
-    xyz = np.stack(
-        [np.cos(dec[below]) * np.cos(ra[below]), np.cos(dec[below]) * np.sin(ra[below]),
-         np.sin(dec[below])], axis=1,
-    )  # fmt: skip
-    size = np.radians(np.array([sky.size_deg(int(n)) for n in tiling.nside[below]]))
+    below = np.flatnonzero((points.ts < level) | (points.ts == points.ts.min()))
+    xyz, size = _vectors(points.ra[below], points.dec[below]), points.size[below]
     pairs = cKDTree(xyz).query_pairs(min(2.2 * float(size.max()), 1.9), output_type="ndarray")
     near = np.linalg.norm(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], axis=1)
     pairs = pairs[near < 1.1 * (size[pairs[:, 0]] + size[pairs[:, 1]])]
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(below), len(below)))
     count, label = connected_components(graph, directed=False)
     for number in range(count):
-        mask = np.zeros(len(ts), bool)
+        mask = np.zeros(len(points.ts), bool)
         mask[below[label == number]] = True
         yield mask
 
 
-def _lines(
-    tiling: Tiling,
-    ts: Floats,
-    ra: Floats,
-    dec: Floats,
-    group: NDArray[np.bool_],
-    levels: list[float],
-) -> list[list[Floats]]:
+def _lines(points: _Points, group: NDArray[np.bool_], levels: list[float]) -> list[list[Floats]]:
     """Lines of each level around one group: (n, 2) of ra, dec in radians."""
     from contourpy import contour_generator
     from scipy.interpolate import CloughTocher2DInterpolator
 
-    lowest = int(np.flatnonzero(group)[np.argmin(ts[group])])
-    centre = float(ra[lowest]), float(dec[lowest])
-    x, y = project(*centre, ra, dec)
-    margin = 3 * np.radians(sky.size_deg(int(tiling.nside[group].min())))
+    lowest = int(np.flatnonzero(group)[np.argmin(points.ts[group])])
+    centre = float(points.ra[lowest]), float(points.dec[lowest])
+    x, y = project(*centre, points.ra, points.dec)
+    margin = 2 * float(points.size[group].max())
     box = [min(2.0, float(np.abs(v[group]).max()) + margin) for v in (x, y)]
-    near = (np.abs(x) < 1.5 * box[0]) & (np.abs(y) < 1.5 * box[1])
+    reach = 3 * margin
+    near = (np.abs(x) < box[0] + reach) & (np.abs(y) < box[1] + reach)
     top = _CUT * max(levels)
-    value = np.where(group | (ts > max(levels)), np.minimum(ts, top), top)
+    value = np.where(group | (points.ts > max(levels)), np.minimum(points.ts, top), top)
     surface = CloughTocher2DInterpolator(
         np.column_stack([x[near], y[near]]), value[near], fill_value=top
     )

@@ -107,15 +107,16 @@ def outcome(
             "Run the same command again.",
         )
     tiling = tile(levels)
-    minima = find_minima(levels, tiling, to_local, evaluate, MINIMA_DELTA_LLH)
+    minima, samples = find_minima(levels, tiling, to_local, evaluate, MINIMA_DELTA_LLH)
     best = minima[0]
+    between = (samples.ra_rad, samples.dec_rad, samples.llh)
     kept = sum(len(rows) for _, rows in levels)
     return ScanOutcome(
         tuple(levels),
         len(tree) - kept,
         tiling,
         minima,
-        contours(tiling, best.ra_deg, best.dec_deg, best.llh, scale),
+        contours(tiling, between, best.ra_deg, best.dec_deg, best.llh, scale),
         scale,
         run.complete,
         run.state.capped,

@@ -23,6 +23,8 @@ _LARGEST_BLOCK = 64
 _FIRST_BLOCK = 2
 #: blocks in flight per worker
 _DEPTH = 2
+#: levels on which every general seed is tried
+_ALL_SEEDS_LEVELS = 2
 
 ToLocal = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
@@ -214,6 +216,19 @@ class Scan:
             self._send(level, np.array(ahead[:size], np.int64))
             del ahead[:size]
 
+    def _seeds(self, level: int, pixels: Pixels) -> Floats:
+        """Vertices to start from.
+
+        The parent's vertex, and the general ones: all of them on the two coarsest levels, where
+        the parent's direction is far off and its vertex may belong to another minimum, then the
+        first one.
+        """
+        count = len(self.first_seeds) if level < _ALL_SEEDS_LEVELS else 1
+        general = np.repeat(self.first_seeds[None, :count], len(pixels), axis=0)
+        if level == 0:
+            return general
+        return np.concatenate([self.tree.seeds(level, pixels), general], axis=1)
+
     def _look_up(self, level: int, pixels: list[int]) -> None:
         """Directions of pixels in the detector, all at once: a call costs as much as a fit."""
         new = np.array([p for p in pixels if (level, p) not in self._places], np.int64)
@@ -226,10 +241,7 @@ class Scan:
     def _send(self, level: int, pixels: Pixels) -> None:
         nside = self.tree.nsides[level]
         places = np.array([self._places[level, int(p)] for p in pixels])
-        if level == 0:
-            seeds = np.repeat(self.first_seeds[None], len(pixels), axis=0)
-        else:
-            seeds = self.tree.seeds(level, pixels)
+        seeds = self._seeds(level, pixels)
         future = self.pool.submit(Block(nside, pixels, places[:, 0], places[:, 1], seeds))
         self._active[future] = (level, pixels)
         self._sent.update((level, int(p)) for p in pixels)
