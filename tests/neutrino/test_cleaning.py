@@ -53,7 +53,7 @@ def test_seeded_rt_as_defined(seed, settings, monkeypatch):
     expected = slow_rt(pulses, geometry, *settings)
     assert 0 < expected.sum() < len(pulses)
     radius, dt, links, rounds = settings
-    options = dict(radius_m=radius, time_ns=dt, seed_links=links, iterations=rounds)
+    options = {"radius_m": radius, "time_ns": dt, "seed_links": links, "iterations": rounds}
     np.testing.assert_array_equal(seeded_rt(pulses, geometry, **options), expected)
     monkeypatch.setattr(cleaning, "_CHUNK", 37)  # the way of events with very many pulses
     np.testing.assert_array_equal(seeded_rt(pulses, geometry, **options), expected)

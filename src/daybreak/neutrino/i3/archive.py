@@ -20,6 +20,7 @@ _U16, _U32, _U64 = struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<Q")
 _I16, _I32, _I64 = struct.Struct("<h"), struct.Struct("<i"), struct.Struct("<q")
 _F32, _F64 = struct.Struct("<f"), struct.Struct("<d")
 _LONG = 0xFFFFFFFF
+MAX_ITEMS = 200_000
 
 
 class Archive:
@@ -44,6 +45,7 @@ class Archive:
         self.at = 0
         self._classes: dict[str, tuple[bool, int]] = {}
         self._n_objects = 0
+        self._spent = 0
 
     def fail(self, why: str) -> EventError:
         """Return the error to raise, naming frame, key and offset."""
@@ -119,6 +121,26 @@ class Archive:
         if n * item_bytes > self.left:
             raise self.fail(f"{n} items are announced and {self.left} bytes are left")
         return n
+
+    def count(self, item_bytes: int, cost: int = 1) -> int:
+        """Read a count of items that are read one by one; an archive may hold only so many.
+
+        Parameters
+        ----------
+        item_bytes
+            How many bytes an item takes at least.
+        cost
+            How many simple items reading one of them costs.
+        """
+        n = self.size(item_bytes)
+        self.spend(n * cost)
+        return n
+
+    def spend(self, cost: int) -> None:
+        """Count what is read item by item, and refuse an object that would take seconds."""
+        self._spent += cost
+        if self._spent > MAX_ITEMS:
+            raise self.fail(f"an object of more than {MAX_ITEMS} items is not supported")
 
     def string(self) -> str:
         """Read a text."""

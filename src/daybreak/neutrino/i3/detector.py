@@ -38,7 +38,7 @@ def _dom(a: Archive) -> tuple[float, float, float]:
 def _map_of_doms(a: Archive) -> Positions:
     a.enter("map<OMKey, I3OMGeo>")
     found: Positions = {}
-    for _ in range(a.size(40)):
+    for _ in range(a.count(40, 4)):
         a.enter("pair<OMKey, I3OMGeo>")
         string, om, pmt = om_key(a)
         where = _dom(a)
@@ -62,7 +62,7 @@ def _tank(a: Archive) -> None:
         a.enter("I3Vector<OMKey>")
         a.base()
         a.enter("vector<OMKey>")
-        for _ in range(a.size(5)):
+        for _ in range(a.count(5)):
             om_key(a)
     if version == 2:
         a.f64(), a.i32()
@@ -73,14 +73,14 @@ def _stations(a: Archive, wrapped: bool) -> None:
         a.enter("I3Map<int, I3StationGeo>")
         a.base()
     a.enter("map<int, I3StationGeo>")
-    for _ in range(a.size(8)):
+    for _ in range(a.count(8)):
         a.enter("pair<int, I3StationGeo>")
         a.i32()
         if wrapped:
             a.enter("I3Vector<I3TankGeo>")
             a.base()
         a.enter("vector<I3TankGeo>")
-        for _ in range(a.size(40)):
+        for _ in range(a.count(40, 4)):
             _tank(a)
 
 

@@ -19,6 +19,7 @@ MAGIC = (("i3", TAG), ("gzip", b"\x1f\x8b"), ("bzip2", b"BZh"), ("zstd", b"\x28\
 _ZSTD_WINDOW = 128 * MIB
 _ZSTD_PIECE = 1024
 _HEAD = 4096
+_FREE_BYTES = 32 * MIB
 
 
 def kind_of(head: bytes) -> str:
@@ -102,8 +103,9 @@ class _ZstdSource:
 class _Checked:
     """Turns what a decompressor raises into an EventError."""
 
-    def __init__(self, source: Any, name: str) -> None:
-        self._source, self._name = source, name
+    def __init__(self, source: Any, file: BinaryIO, name: str, ratio: int) -> None:
+        self._source, self._file, self._name, self._ratio = source, file, name, ratio
+        self._total = 0
         self._damage: tuple[type[Exception], ...] = (OSError, EOFError, zlib.error, ValueError)
         if isinstance(source, _ZstdSource):
             import zstandard
@@ -112,12 +114,19 @@ class _Checked:
 
     def read(self, n: int, /) -> bytes:
         try:
-            return bytes(self._source.read(n))
+            found = bytes(self._source.read(n))
         except self._damage as error:
             raise EventError(
                 f"{self._name} can't be decompressed: {error}",
                 "The file is damaged or cut off; get it again from where it came from.",
             ) from None
+        self._total += len(found)
+        if self._total > _FREE_BYTES and self._total > self._ratio * self._file.tell():
+            raise EventError(
+                f"{self._name} grows more than {self._ratio} times when decompressed",
+                "Such a file is made to harm; raise the limit ratio if you trust it.",
+            )
+        return found
 
 
 def read_i3(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Frame]:
@@ -143,4 +152,6 @@ def read_i3(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Frame]:
                 "Give an .i3, .i3.gz, .i3.bz2 or .i3.zst file, or an alert message.",
             )
         file.seek(0)
-        yield from read_frames(_Checked(_decompressed(file, kind), path.name), path.name, limits)
+        yield from read_frames(
+            _Checked(_decompressed(file, kind), file, path.name, limits.ratio), path.name, limits
+        )

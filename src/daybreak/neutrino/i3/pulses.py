@@ -114,7 +114,7 @@ def pulse_map(a: Archive) -> PulseMap:
     a.base()
     a.enter("map")
     doms, series = [], []
-    for _ in range(a.size(13)):
+    for _ in range(a.count(13, 2)):
         a.enter("pair")
         doms.append(om_key(a))
         series.append(_series(a))
@@ -147,7 +147,7 @@ def pulse_mask(a: Archive) -> PulseMask:
     n_doms, dom_bytes = _bits(a)
     doms = np.unpackbits(np.frombuffer(dom_bytes, np.uint8), bitorder="little")[:n_doms]
     a.enter("vector<bitmask>")
-    parts = [_bits(a) for _ in range(a.size(3))]
+    parts = [_bits(a) for _ in range(a.count(3))]
     if len(parts) != int(doms.sum()):
         raise a.fail(f"a mask selects {int(doms.sum())} DOMs and has bits for {len(parts)}")
     counts = np.array([n for n, _ in parts], dtype=np.int64)

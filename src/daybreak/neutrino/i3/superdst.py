@@ -181,7 +181,9 @@ def super_dst(a: Archive) -> PulseMap:
     """Read an I3SuperDST (version 1: steps of 1 ns and 0.05 photoelectrons)."""
     a.enter("I3SuperDST", (1,))
     a.base()
-    words = _compact(a, "stamp", "<u2").tolist()
+    stamp_words = _compact(a, "stamp", "<u2")
+    a.spend(len(stamp_words) // 3)
+    words = stamp_words.tolist()
     headers = _compact(a, "header", "<u2").tolist()
     streams = [_compact(a, "byte", "u1").tolist() for _ in range(4)]
     extra = _compact(a, "byte", "u1").tolist()

@@ -125,7 +125,7 @@ def string_map(read: Callable[[Archive], Any]) -> Callable[[Archive], dict[str, 
         a.base()
         a.enter("map")
         found = {}
-        for _ in range(a.size(4)):
+        for _ in range(a.count(4)):
             a.enter("pair")
             key = a.string()
             found[key] = read(a)
@@ -150,7 +150,7 @@ def string_vector(a: Archive) -> list[str]:
     a.enter("I3Vector")
     a.base()
     a.enter("vector<string>")
-    return [a.string() for _ in range(a.size(4))]
+    return [a.string() for _ in range(a.count(4))]
 
 
 def particle_vector(a: Archive) -> list[I3Particle]:
@@ -158,7 +158,7 @@ def particle_vector(a: Archive) -> list[I3Particle]:
     a.enter("I3Vector")
     a.base()
     a.enter("vector<I3Particle>")
-    return [particle(a) for _ in range(a.size(100))]
+    return [particle(a) for _ in range(a.count(100, 2))]
 
 
 def window_series_map(a: Archive) -> dict[tuple[int, int], list[tuple[float, float]]]:
@@ -169,7 +169,7 @@ def window_series_map(a: Archive) -> dict[tuple[int, int], list[tuple[float, flo
     a.base()
     a.enter("map")
     found = {}
-    for _ in range(a.size(13)):
+    for _ in range(a.count(13)):
         a.enter("pair")
         string, om, _pmt = om_key(a)
         found[string, om] = window_series(a)
@@ -181,7 +181,7 @@ def window_series(a: Archive) -> list[tuple[float, float]]:
     a.enter("I3TimeWindowSeries", (1,))
     a.base()
     a.enter("vector<I3TimeWindow>")
-    return [time_window(a) for _ in range(a.size(16))]
+    return [time_window(a) for _ in range(a.count(16))]
 
 
 def mc_tree(a: Archive) -> list[tuple[int, I3Particle]]:
@@ -206,6 +206,7 @@ def mc_tree(a: Archive) -> list[tuple[int, I3Particle]]:
                 raise a.fail("a tree goes on after its end")
             parent = waiting.pop()
             if words[bit >> 6] >> (bit & 63) & 1:
+                a.spend(2)
                 nodes.append((parent, particle(a)))
                 waiting += [parent, len(nodes) - 1]
         if n_bits != _FULL_CHUNK:
