@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
         faults += found["faults"] + [f"executed: {each}" for each in found["run"]]
         slowest, peak = max(slowest, found["slowest_s"]), max(peak, found["peak_mib"])
         print(f"{first + count} cases, {len(faults)} faults", file=sys.stderr, flush=True)
+        for each in (*found["faults"], *found["run"]):
+            print(f"  {each}", file=sys.stderr, flush=True)
     print(f"cases: {sum(ends.values())} in {time.monotonic() - begin:.0f} s")
     print("ended in:", ", ".join(f"{n} {end}" for end, n in ends.most_common()))
     print("damage:", ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()))

@@ -85,6 +85,21 @@ def test_unknown_version_in_a_file_names_frame_and_key(tmp_path):
         read_events(w.write_i3(tmp_path / "a.i3", frames))
 
 
+@pytest.mark.parametrize("key", ["I3MCTree", "I3OMGeoMap", "I3EventHeader", "InIcePulses"])
+def test_objects_of_another_class_under_a_known_key(tmp_path, key):
+    windows = w.blob("I3TimeWindowSeries").begin("I3TimeWindowSeries", 1).enter("vector<window>")
+    windows.put("I", 1).enter("I3TimeWindow", 1, True).base().put("2d", 1, 2)
+    words = w.blob("I3MapStringDouble").begin("I3Map").enter("map").put("I", 1)
+    words.enter("pair").text("a").put("d", 1.0)
+    for strange in (bytes(windows.data), bytes(words.data)):
+        objects = {"I3EventHeader": w.header(), "InIcePulses": w.pulse_map(w.track_series())}
+        detector = {"I3OMGeoMap": w.om_geo_map(w.small_detector())}
+        (detector if key in detector else objects)[key] = strange
+        frames = [("G", w.frame("G", detector)), ("P", w.frame("P", objects))]
+        with pytest.raises(EventError, match=rf"{key} is (a|no) "):
+            read_events(w.write_i3(tmp_path / "a.i3", frames))
+
+
 def test_masks_that_select_from_each_other(tmp_path):
     frames = w.event_frames()[:1]
     masks = {"SplitInIcePulses": w.pulse_mask("B", [[True]]), "B": w.pulse_mask("A", [[True]])}

@@ -182,10 +182,11 @@ def geometry_of_frame(frame: Any, name: str) -> Geometry | None:
         It can't be decoded.
     """
     from daybreak.neutrino.i3.decode import decode_as
+    from daybreak.neutrino.i3.detector import Positions
 
     for key in ("I3OMGeoMap", "I3Geometry"):
         if key in frame.slots:
-            doms = decode_as(frame, key, dict)
+            doms = decode_as(frame, key, Positions)
             if not doms:
                 continue
             keys = np.array(list(doms), dtype=float)

@@ -10,7 +10,9 @@ from daybreak.neutrino.i3.archive import Archive
 from daybreak.neutrino.i3.pulses import om_key
 from daybreak.neutrino.i3.values import position, time
 
-Positions = dict[tuple[int, int], tuple[float, float, float]]
+
+class Positions(dict[tuple[int, int], tuple[float, float, float]]):
+    """Positions in metres by string and om."""
 
 
 def _orientation(a: Archive) -> None:
@@ -37,7 +39,7 @@ def _dom(a: Archive) -> tuple[float, float, float]:
 
 def _map_of_doms(a: Archive) -> Positions:
     a.enter("map<OMKey, I3OMGeo>")
-    found: Positions = {}
+    found = Positions()
     for _ in range(a.count(40, 4)):
         a.enter("pair<OMKey, I3OMGeo>")
         string, om, pmt = om_key(a)

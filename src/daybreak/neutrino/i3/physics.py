@@ -12,7 +12,7 @@ from daybreak.neutrino.event import Event, EventHeader, Geometry, Pulses, Reco
 from daybreak.neutrino.i3.decode import decode, decode_as, export_name, pulse_series
 from daybreak.neutrino.i3.frames import Frame
 from daybreak.neutrino.i3.limits import Limits
-from daybreak.neutrino.i3.values import I3Header, I3Particle, I3Time
+from daybreak.neutrino.i3.values import I3Header, I3Particle, I3Time, ParticleTree
 
 if TYPE_CHECKING:
     from astropy.time import Time
@@ -144,7 +144,7 @@ def truth_of(frame: Frame) -> Reco | None:
     key = next((k for k in TREES if k in frame), None)
     if key is None:
         return None
-    particles = [p for _, p in decode_as(frame, key, list)]
+    particles = [p for _, p in decode_as(frame, key, ParticleTree)]
     muons = [p for p in particles if abs(p.pdg) == MUON and math.isfinite(p.energy_gev)]
     chosen = max(muons, key=lambda p: p.energy_gev, default=None)
     chosen = chosen or next((p for p in particles if abs(p.pdg) in NEUTRINOS), None)

@@ -50,6 +50,10 @@ class I3Particle:
     location: int
 
 
+class ParticleTree(list[tuple[int, I3Particle]]):
+    """Particles in pre-order, each with the index of its parent (-1: primary)."""
+
+
 def position(a: Archive) -> tuple[float, float, float]:
     """Read an I3Position, in metres."""
     a.enter("I3Position")
@@ -184,7 +188,7 @@ def window_series(a: Archive) -> list[tuple[float, float]]:
     return [time_window(a) for _ in range(a.count(16))]
 
 
-def mc_tree(a: Archive) -> list[tuple[int, I3Particle]]:
+def mc_tree(a: Archive) -> ParticleTree:
     """Read an I3MCTree: particles in pre-order, each with the index of its parent (-1: primary).
 
     The tree is stored as a string of bits, depth first: 1 for a particle, 0 for "no child" or "no
@@ -192,7 +196,7 @@ def mc_tree(a: Archive) -> list[tuple[int, I3Particle]]:
     """
     a.enter("I3MCTree", (1,))
     a.base()
-    nodes: list[tuple[int, I3Particle]] = []
+    nodes = ParticleTree()
     waiting = [-1]  # parents of the pointers that are still to come, the next one last
     while True:
         n_bits = a.u32()
