@@ -101,15 +101,14 @@ def _cleaned(event: Event) -> Pulses:
 
 
 def _evaluate(prepared: PreparedScan) -> Any:
-    """Fits at directions, from a vertex and from the likelihood's first general seed."""
-    general = np.array(prepared.prepared.seeds()[0], float)
+    """Fits at directions, from one vertex."""
 
     def evaluate(zenith: Any, azimuth: Any, vertex: Any) -> tuple[Any, Any]:
-        seeds = np.stack([np.asarray(vertex, float), general])
+        seeds = np.asarray(vertex, float).reshape(1, 1, 4)
         found = prepared.prepared.fit_many(
             np.asarray(zenith, float),
             np.asarray(azimuth, float),
-            np.repeat(seeds[None], len(zenith), axis=0),
+            np.repeat(seeds, len(zenith), axis=0),
         )
         return found["llh"].astype(float), np.stack(
             [found[n].astype(float) for n in ("x_m", "y_m", "z_m", "t_ns")], axis=1

@@ -23,8 +23,6 @@ _LARGEST_BLOCK = 64
 _FIRST_BLOCK = 2
 #: blocks in flight per worker
 _DEPTH = 2
-#: levels on which every general seed is tried
-_ALL_SEEDS_LEVELS = 2
 
 ToLocal = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
@@ -217,17 +215,13 @@ class Scan:
             del ahead[:size]
 
     def _seeds(self, level: int, pixels: Pixels) -> Floats:
-        """Vertices to start from.
+        """Vertices to start from: several on the coarsest level, then that of the parent.
 
-        The parent's vertex, and the general ones: all of them on the two coarsest levels, where
-        the parent's direction is far off and its vertex may belong to another minimum, then the
-        first one.
+        A likelihood that does not trust the parent's vertex tries others besides.
         """
-        count = len(self.first_seeds) if level < _ALL_SEEDS_LEVELS else 1
-        general = np.repeat(self.first_seeds[None, :count], len(pixels), axis=0)
         if level == 0:
-            return general
-        return np.concatenate([self.tree.seeds(level, pixels), general], axis=1)
+            return np.repeat(self.first_seeds[None], len(pixels), axis=0)
+        return self.tree.seeds(level, pixels)
 
     def _look_up(self, level: int, pixels: list[int]) -> None:
         """Directions of pixels in the detector, all at once: a call costs as much as a fit."""
