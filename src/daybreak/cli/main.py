@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from daybreak._version import __version__
-from daybreak.cli import analyse, config, data, demo, event, figures, scan, store
+from daybreak.cli import analyse, config, data, demo, event, figures, scan, simulate, store
 from daybreak.errors import DaybreakError, InterruptedByUser
 
 INTERNAL_ERROR = 70
@@ -50,6 +50,7 @@ app.command("figures")(figures.figures)
 app.command("demo")(demo.demo)
 app.command("scan")(scan.scan)
 app.add_typer(event.app, name="event")
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

@@ -9,6 +9,7 @@ from typing import Any
 from daybreak.errors import EventError
 from daybreak.neutrino.cleaning import label
 from daybreak.neutrino.event import Event, Geometry
+from daybreak.neutrino.event_io import is_own_event, read_event
 from daybreak.neutrino.geometry import default_geometry, geometry_of_frame, load_geometry
 from daybreak.neutrino.i3.files import MAGIC, kind_of_file, read_i3
 from daybreak.neutrino.i3.frames import Frame
@@ -77,7 +78,8 @@ def read_events(
     Parameters
     ----------
     path
-        An ``.i3`` file, plain or compressed, or an alert message, JSON or pickled.
+        An ``.i3`` file, plain or compressed, an alert message, JSON or pickled, or an event that
+        `daybreak.neutrino.event_io` wrote (it brings its own detector).
     gcd
         A GCD file or a table of DOM positions.
     geometry
@@ -98,6 +100,8 @@ def read_events(
         supported (the message names frame and key), or no geometry is known.
     """
     path = Path(path)
+    if is_own_event(path):
+        return [label(read_event(path))]
     if geometry is None and gcd is not None:
         geometry = load_geometry(gcd)
     frames, numbers, topic = read_frames_of(path, limits)
