@@ -159,6 +159,18 @@ def test_show(tmp_path, capsys):
     assert found["SomeFit"]["type"] == "I3Particle" and found["SomeFit"]["bytes"] == 150
 
 
+def test_show_an_event_of_our_own(tmp_path, capsys):
+    from daybreak.neutrino.event_io import write_event
+
+    (event,) = read_events(w.write_i3(tmp_path / "a.i3"))
+    write_event(event, tmp_path / "own.json")
+    for option in ([], ["--json"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["event", "show", str(tmp_path / "own.json"), *option])
+        text = capsys.readouterr().out
+        assert not stop.value.code and "run 7, event 3" in text and "380 DOMs" in text
+
+
 def test_show_goes_on_after_an_object_that_it_cannot_read(tmp_path, capsys):
     bad = {"Bad\x1b[31m": w.header(version=8), "Good": w.pod("I3Int", "i", 4)}
     with pytest.raises(SystemExit) as stop:

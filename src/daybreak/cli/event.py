@@ -42,9 +42,16 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one frame a line.")] = False,
 ) -> None:
     """Print what is in a file, frame by frame; every checksum is verified."""
-    from daybreak.neutrino.i3.summary import summary
-    from daybreak.neutrino.read import read_frames_of
+    from daybreak.neutrino.event_io import is_own_event
+    from daybreak.neutrino.i3.summary import event_summary, summary
+    from daybreak.neutrino.read import read_events, read_frames_of
 
+    if is_own_event(file):  # made by Daybreak: no frames
+        for event in read_events(file):
+            found = event_summary(event)
+            lines = [f"{name}: {value}" for name, value in found.items()]
+            typer.echo(json.dumps(found) if as_json else "\n".join(lines))
+        return
     frames, numbers, topic = read_frames_of(file)
     n = 0
     for frame in frames:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import EventError
+from daybreak.neutrino.event import Event
 from daybreak.neutrino.i3.decode import Unknown, decode, export_name, pulse_series
 from daybreak.neutrino.i3.frames import Frame
 from daybreak.neutrino.i3.physics import to_time
@@ -113,3 +114,21 @@ def summary(frame: Frame) -> dict[str, Any]:
             }
         )
     return {"index": frame.index, "stream": frame.stream, "objects": objects}
+
+
+def event_summary(event: Event) -> dict[str, Any]:
+    """Return what an event holds, by name: a line each."""
+    header, truth = event.header, event.truth
+    found = {
+        "event": _clip(f"run {header.run}, event {header.event}, {event.kind or 'no kind'}"),
+        "start": "no time" if header.start is None else f"{header.start.utc.isot} UTC",
+        "detector": _clip(f"{event.geometry.name}, {len(event.geometry)} DOMs"),
+        "pulses": f"{len(event.pulses)} in {event.pulses.n_doms} DOMs, {event.pulses.qtot:.1f} pe",
+    }
+    if truth is not None:
+        angles = f"zenith {_degrees(truth.zenith_rad)}, azimuth {_degrees(truth.azimuth_rad)} deg"
+        energy = "" if truth.energy_gev is None else f", {truth.energy_gev:.4g} GeV"
+        found["truth"] = angles + energy
+    if event.labels:
+        found["labels"] = ", ".join(event.labels)
+    return found
