@@ -103,9 +103,15 @@ def _lit(strings_oms, start=10_000.0, flags=7, charge=20.0):
 def test_shower_in_the_middle_is_contained_and_a_track_is_not():
     geometry = detector()
     centre = [s for s in range(1, 20) if s not in set(edge_strings(geometry).tolist())]
-    shower = make_event(_lit([(s, o) for s in centre for o in range(8, 16)]))
+    doms = [(s, o) for s in centre for o in range(8, 16)]
+    places = np.array([w.small_detector()[dom] for dom in doms])
+    reach = np.linalg.norm(places - places.mean(axis=0), axis=1)
+    lit = [(s, o, 1e4 + d / 0.221, 20.0, 8.0, 7) for (s, o), d in zip(doms, reach, strict=True)]
+    shower = make_event(Pulses.from_columns(*zip(*lit, strict=True)))
     assert "contained" in containment(shower)
     assert {"contained", "few-doms"} == set(label(shower).labels)
+    # all at once: no light from one place does that
+    assert assess(make_event(_lit(doms))).early_doms > 3 and not containment(make_event(_lit(doms)))
     track = make_event(_lit([(s, 10) for s in range(1, 20)]))
     assert containment(track) == "" and label(track).labels == ("few-doms",)
     assert assess(track).layer_fraction == pytest.approx(12 / 19)

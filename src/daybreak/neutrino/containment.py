@@ -3,7 +3,8 @@
 The idea is that of IceCube's high-energy starting event search (Science 342, 1242856): while the
 first 250 photoelectrons arrive, an incoming muon leaves light in the outer layer of the detector
 and a neutrino's interaction inside does not. Here the light of the whole event in that layer has to
-be small too, so that a track which starts inside and leaves is not taken for a shower.
+be small too, so that a track which starts inside and leaves is not taken for a shower; and no light
+may be ahead of what a shower at the first vertex can send, which a muon between the strings is.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from daybreak.neutrino.event import Event, Geometry
+from daybreak.neutrino.event import Event, Geometry, Pulses
 
 START_CHARGE_PE = 250.0
 START_WINDOW_NS = 3000.0
 VETO_FRACTION = 3.0 / 250.0
 LAYER_FRACTION = 0.05
 TOP_LAYER_M, BOTTOM_LAYER_M = 90.0, 10.0
+LIGHT_NS_PER_M = 1.35634 / 0.299792458
+EARLY_NS, EARLY_FROM_M, EARLY_DOMS = 200.0, 100.0, 3
 NEIGHBOUR_M, EDGE_GAP_DEG = 180.0, 150.0
 STORED_VETO = "HESE_VHESelfVeto"
 """Name under which a message stores that its own veto has fired (true: it comes from outside)."""
@@ -39,12 +42,15 @@ class Containment:
         Charge in the outer layer while the event begins.
     layer_fraction
         Part of the event's whole charge that is in the outer layer.
+    early_doms
+        DOMs that had light before any could come from the vertex.
     """
 
     contained: bool
     reason: str
     veto_charge_pe: float
     layer_fraction: float
+    early_doms: int = 0
 
 
 def edge_strings(geometry: Geometry) -> NDArray[np.int16]:
@@ -88,6 +94,27 @@ def beginning(time_ns: NDArray[np.float64], charge_pe: NDArray[np.float64]) -> s
     return slice(int(low[last]), last + 1)
 
 
+def _early_doms(event: Event, pulses: Pulses, begin: slice) -> int:
+    """Count the DOMs that light from where the event begins could not have reached in time.
+
+    The vertex is the charge-weighted mean position of the pulses of the beginning, its time their
+    mean time less that of direct light; pulses must be in order of time.
+    """
+    from daybreak.neutrino.cleaning import clean
+
+    first = pulses.select(np.arange(len(pulses))[begin])
+    xyz, weights = event.geometry.positions(first), first.charge_pe.astype(np.float64)
+    vertex = np.average(xyz, axis=0, weights=weights)
+    away_ns = np.linalg.norm(xyz - vertex, axis=1) * LIGHT_NS_PER_M
+    vertex_ns = np.average(first.time_ns - away_ns, weights=weights)
+    cleaned = clean(event, keep_deepcore=True)
+    _, rows = np.unique(cleaned.keys, return_index=True)
+    doms = cleaned.select(rows)  # the first pulse of each DOM
+    distance = np.linalg.norm(event.geometry.positions(doms) - vertex, axis=1)
+    ahead = doms.time_ns - vertex_ns - distance * LIGHT_NS_PER_M < -EARLY_NS
+    return int(np.count_nonzero(ahead & (distance > EARLY_FROM_M)))
+
+
 def assess(event: Event) -> Containment:
     """Tell whether an event is contained in the detector, so that it has no track to fit.
 
@@ -109,8 +136,8 @@ def assess(event: Event) -> Containment:
     event.geometry.positions(pulses)  # every DOM is known
     layer = outer_layer(event.geometry)[event.geometry.index(pulses.string, pulses.om)]
     order = np.argsort(pulses.time_ns, kind="stable")
-    charge, layer = charge[order], layer[order]
-    begin = beginning(pulses.time_ns[order], charge)
+    charge, layer, pulses = charge[order], layer[order], pulses.select(order)
+    begin = beginning(pulses.time_ns, charge)
     veto = float(charge[begin][layer[begin]].sum())
     of_begin = veto / max(float(charge[begin].sum()), 1e-9)
     fraction = float(charge[layer].sum() / charge.sum())
@@ -123,8 +150,13 @@ def assess(event: Event) -> Containment:
             True, f"its message says that it starts inside the detector ({seen})", veto, fraction
         )
     contained = of_begin < VETO_FRACTION and fraction < LAYER_FRACTION
+    early = 0
+    if contained and charge[begin].min() >= 0 and charge[begin].sum() > 0:
+        early = _early_doms(event, pulses, begin)
+        contained = early < EARLY_DOMS
+        seen += f", {early} DOMs ahead of its light"
     reason = f"it neither enters nor leaves: {seen}" if contained else f"it has a track: {seen}"
-    return Containment(contained, reason, veto, fraction)
+    return Containment(contained, reason, veto, fraction, early)
 
 
 def containment(event: Event) -> str:
