@@ -241,3 +241,21 @@ def test_two_scans_of_one_folder_do_not_mix(event: Path, tmp_path: Path):
 
     with folder_lock(tmp_path), pytest.raises(OutputError, match="in use"):
         scan(event, out=tmp_path, nsides=(1,))
+
+
+def test_every_key_of_the_schema_is_in_the_documentation():
+    page = Path(__file__).resolve().parents[2] / "docs" / "scan-results.md"
+    text = page.read_text(encoding="utf-8")
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            for name, entry in node.get("properties", {}).items():
+                assert entry.get("description"), name
+                assert f".{name}`" in text or f"`{name}`" in text, name
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(scan_schema())
