@@ -131,7 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
     memory = _memory(next(iter(ALERTS.values())))
     publish("scan", _text(measured, cold, memory, options.repeats), measured)
     good = all(
-        found[2]["wall_s"] < LIMIT_WALL_S and 1000 * found[2]["cpu_s"] / found[2]["pixels"] < LIMIT_MS
+        found[2]["wall_s"] < LIMIT_WALL_S
+        and 1000 * found[2]["cpu_s"] / found[2]["pixels"] < LIMIT_MS
         for found in measured.values()
     )
     return 0 if good else 1

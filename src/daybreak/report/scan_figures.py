@@ -182,10 +182,14 @@ def _marks(axes: SkyAxes, tables: ScanTables, half: float) -> None:
         blocks.append((tables.context["truth"] | {"name": "truth"}, "*"))
     blocks += [(entry, "o") for entry in tables.context["nearby"]]
     used: list[tuple[float, float]] = []
+    marked: list[tuple[float, float]] = []
     for entry, marker in blocks:
         x, y = (float(v) for v in axes.wcs.wcs_world2pix(entry["ra_deg"], entry["dec_deg"], 0))
         if not (0 < x < _ZOOM_PIXELS and 0 < y < _ZOOM_PIXELS) or len(used) >= 12:
             continue
+        if any(np.hypot(x - x2, y - y2) < 4 for x2, y2 in marked):
+            continue  # the same fit under another name
+        marked.append((x, y))
         axes.marks(np.array([entry["ra_deg"]]), np.array([entry["dec_deg"]]), marker, 6)
         _name(axes, str(entry["name"]), x, y, used)
 
@@ -228,7 +232,7 @@ def draw_sky(tables: ScanTables) -> Figure | None:
     inside = np.abs(lon) <= np.pi
     ra = np.mod(np.pi - np.where(inside, lon, 0.0), 2 * np.pi)
     delta = tables.tiling.llh - tables.best["llh"]
-    image = lookup(tables.tiling, np.log10(1 + np.maximum(delta, 0)), ra, dec)
+    image = lookup(tables.tiling, _stretched(np.maximum(delta, 0)), ra, dec)
     image[~inside] = np.nan
     top = float(np.nanmax(image))
     figure = new_figure(3.1, 6.4)
@@ -246,6 +250,11 @@ def draw_sky(tables: ScanTables) -> Figure | None:
         axes.plot(*here, "+", color=tone, markersize=13, markeredgewidth=thick)
     _delta_bar(figure, max(top, 0.1))
     return figure
+
+
+def _stretched(delta: Any) -> Any:
+    """Colour of a delta llh on the whole sky: a logarithm that leaves contrast at large values."""
+    return np.log10(1 + np.asarray(delta, float)) ** 3
 
 
 def _mollweide(ra_deg: FloatArray, dec_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -308,9 +317,9 @@ def _delta_bar(figure: Figure, top: float) -> None:
         np.linspace(0, 1, 128)[None], cmap=_COLOURS, aspect="auto", extent=(0, top, 0, 1),
         interpolation="none",
     )  # fmt: skip
-    values = [v for v in (0, 1, 10, 100, 1000, 10_000) if np.log10(1 + v) <= top]
+    values = [v for v in (0, 10, 30, 100, 300, 1000, 3000, 10_000) if _stretched(v) <= top]
     box.set_xticks(
-        [np.log10(1 + v) for v in values], [f"{v:,}".replace(",", "\u202f") for v in values]
+        [_stretched(v) for v in values], [f"{v:,}".replace(",", "\u202f") for v in values]
     )
     box.set_yticks([])
     box.tick_params(direction="out", length=2.5, labelsize=8, pad=1)
