@@ -88,10 +88,10 @@ def bulk_ice(
     scattering_m: float = BULK_SCATTERING_M, absorption_m: float = BULK_ABSORPTION_M
 ) -> Ice:
     """Return ice that is the same everywhere; lengths in metres."""
-    one = np.ones(2)
+    one = np.ones(601)
     return _ice(
         f"bulk (effective scattering {scattering_m:g} m, absorption {absorption_m:g} m)",
-        0.0,
+        -3000.0,
         one / scattering_m,
         one / absorption_m,
     )

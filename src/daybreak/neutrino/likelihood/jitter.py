@@ -12,8 +12,8 @@ so that a table of two dimensions, without ice or resolution in it, serves every
 .. math:: S(t) = \Phi(-z) + \int_0^\infty Q(\xi, \epsilon x) \varphi(x - z) dx, \qquad
           z = t / \sigma = y + \epsilon
 
-has three; along w = ln(eps) + asinh(y / 2) it hardly depends on eps any more. Both are kept as
-coefficients of cubic B-splines (log S: linear in ln eps), and are made once per user.
+has three; along w = ln(eps) + asinh(y / 2) it depends little on eps. Both are kept as coefficients
+of cubic B-splines, and are made once per user.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION = 1
+VERSION = 2
 Floats = NDArray[np.float64]
 
 LOG_XI_MIN, LOG_XI_MAX = np.log(0.01), np.log(100.0)
@@ -36,7 +36,7 @@ Y_MIN, Y_MAX = -10.0, 2500.0
 V_MIN, V_MAX = np.arcsinh(Y_MIN / 2), np.arcsinh(Y_MAX / 2)
 N_V = 176
 LOG_EPS_MIN, LOG_EPS_MAX = np.log(0.003), 0.0
-N_EPS = 16
+N_EPS = 20
 W_MIN, W_MAX = -8.2, np.log(300.0)
 N_W = 140
 _LOG_FLOOR = -300.0
@@ -51,7 +51,7 @@ class Tables:
     log_g
         (N_XI_G + 2, N_V + 2): cubic in ln xi and v = asinh(y / 2).
     log_s
-        (N_EPS, N_XI_S + 2, N_W + 2): cubic in ln xi and w, linear in ln eps.
+        (N_EPS + 2, N_XI_S + 2, N_W + 2): cubic in ln eps, ln xi and w.
     """
 
     log_g: NDArray[np.float32]
@@ -70,7 +70,7 @@ def cache_folder() -> Path:
 @lru_cache(maxsize=1)
 def tables() -> Tables:
     """Load the tables, after making them if this user has none; kept for the process."""
-    shapes = ((N_XI_G + 2, N_V + 2), (N_EPS, N_XI_S + 2, N_W + 2))
+    shapes = ((N_XI_G + 2, N_V + 2), (N_EPS + 2, N_XI_S + 2, N_W + 2))
     sizes = [int(np.prod(shape)) for shape in shapes]
     path = cache_folder() / f"pandel-{VERSION}.npy"
     flat = _load(path, sum(sizes))
@@ -112,8 +112,8 @@ def build() -> tuple[Floats, Floats]:
     xi = np.exp(np.linspace(LOG_XI_MIN, LOG_XI_MAX, N_XI_S))
     eps = np.exp(np.linspace(LOG_EPS_MIN, LOG_EPS_MAX, N_EPS))
     w = np.linspace(W_MIN, W_MAX, N_W)
-    log_s = np.stack([_coefficients(_log_survival(xi, float(e), w)) for e in eps])
-    return log_g, log_s
+    log_s = np.stack([_log_survival(xi, float(e), w) for e in eps])
+    return log_g, _coefficients(log_s)
 
 
 def _coefficients(values: Floats) -> Floats:

@@ -97,6 +97,22 @@ def _ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float
 
 
 @_compiled
+def _weights(s: float) -> tuple[float, float, float, float, float, float, float, float]:
+    """Weights of four coefficients of a uniform cubic B-spline, and of its derivative."""
+    r = 1 - s
+    return (
+        r * r * r / 6,
+        (4 - 3 * s * s * (2 - s)) / 6,
+        (4 - 3 * r * r * (2 - r)) / 6,
+        s * s * s / 6,
+        -0.5 * r * r,
+        s * (1.5 * s - 2),
+        -r * (1.5 * r - 2),
+        0.5 * s * s,
+    )
+
+
+@_compiled
 def _log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     """Return ln G and its derivatives along ln xi and v."""
     p = (lx - _LX0) * _GX
@@ -107,15 +123,8 @@ def _log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     j = int(q)
     j = min(max(j, 0), _NV - 2)
     t = q - j
-    s1, t1 = 1 - s, 1 - t
-    a0, a3 = s1 * s1 * s1 / 6, s * s * s / 6
-    a1, a2 = (4 - 3 * s * s * (2 - s)) / 6, (4 - 3 * s1 * s1 * (2 - s1)) / 6
-    d0, d3 = -0.5 * s1 * s1, 0.5 * s * s
-    d1, d2 = s * (1.5 * s - 2), -s1 * (1.5 * s1 - 2)
-    b0, b3 = t1 * t1 * t1 / 6, t * t * t / 6
-    b1, b2 = (4 - 3 * t * t * (2 - t)) / 6, (4 - 3 * t1 * t1 * (2 - t1)) / 6
-    e0, e3 = -0.5 * t1 * t1, 0.5 * t * t
-    e1, e2 = t * (1.5 * t - 2), -t1 * (1.5 * t1 - 2)
+    a0, a1, a2, a3, d0, d1, d2, d3 = _weights(s)
+    b0, b1, b2, b3, e0, e1, e2, e3 = _weights(t)
     f = fx = fv = 0.0
     for k in range(4):
         a = a0 if k == 0 else a1 if k == 1 else a2 if k == 2 else a3
@@ -134,38 +143,29 @@ def _log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, fl
     """Return ln S and its derivatives along ln xi, ln eps and w."""
     h = min(max((le - _E0) * _SE, 0.0), _NE - 1.0)
     m = min(int(h), _NE - 2)
-    r = h - m
     p = (lx - _LX0) * _SX
     i = min(max(int(p), 0), _NXS - 2)
-    s = p - i
     q = (w - _W0) * _SW
     j = min(max(int(q), 0), _NW - 2)
-    t = q - j
-    s1, t1 = 1 - s, 1 - t
-    a0, a3 = s1 * s1 * s1 / 6, s * s * s / 6
-    a1, a2 = (4 - 3 * s * s * (2 - s)) / 6, (4 - 3 * s1 * s1 * (2 - s1)) / 6
-    d0, d3 = -0.5 * s1 * s1, 0.5 * s * s
-    d1, d2 = s * (1.5 * s - 2), -s1 * (1.5 * s1 - 2)
-    b0, b3 = t1 * t1 * t1 / 6, t * t * t / 6
-    b1, b2 = (4 - 3 * t * t * (2 - t)) / 6, (4 - 3 * t1 * t1 * (2 - t1)) / 6
-    e0, e3 = -0.5 * t1 * t1, 0.5 * t * t
-    e1, e2 = t * (1.5 * t - 2), -t1 * (1.5 * t1 - 2)
+    b0, b1, b2, b3, e0, e1, e2, e3 = _weights(q - j)
+    x0, x1, x2, x3, y0, y1, y2, y3 = _weights(p - i)
+    k0, k1, k2, k3, n0, n1, n2, n3 = _weights(h - m)
     f = fx = fe = fw = 0.0
     for k in range(4):
-        a = a0 if k == 0 else a1 if k == 1 else a2 if k == 2 else a3
-        d = d0 if k == 0 else d1 if k == 1 else d2 if k == 2 else d3
-        lo = table[m, i + k]
-        hi = table[m + 1, i + k]
-        l0, l1, l2, l3 = lo[j], lo[j + 1], lo[j + 2], lo[j + 3]
-        h0, h1, h2, h3 = hi[j] - l0, hi[j + 1] - l1, hi[j + 2] - l2, hi[j + 3] - l3
-        rise = b0 * h0 + b1 * h1 + b2 * h2 + b3 * h3
-        row = b0 * l0 + b1 * l1 + b2 * l2 + b3 * l3 + r * rise
-        f += a * row
-        fx += d * row
-        fe += a * rise
-        fw += a * (
-            e0 * (l0 + r * h0) + e1 * (l1 + r * h1) + e2 * (l2 + r * h2) + e3 * (l3 + r * h3)
-        )
+        g = gx = gw = 0.0
+        for l in range(4):  # noqa: E741
+            row = table[m + k, i + l]
+            c0, c1, c2, c3 = row[j], row[j + 1], row[j + 2], row[j + 3]
+            along = b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3
+            x = x0 if l == 0 else x1 if l == 1 else x2 if l == 2 else x3
+            g += x * along
+            gx += (y0 if l == 0 else y1 if l == 1 else y2 if l == 2 else y3) * along
+            gw += x * (e0 * c0 + e1 * c1 + e2 * c2 + e3 * c3)
+        weight = k0 if k == 0 else k1 if k == 1 else k2 if k == 2 else k3
+        f += weight * g
+        fx += weight * gx
+        fw += weight * gw
+        fe += (n0 if k == 0 else n1 if k == 1 else n2 if k == 2 else n3) * g
     inside = 0.0 < h < _NE - 1.0
     return f, fx * _SX, fe * _SE if inside else 0.0, fw * _SW
 
@@ -310,7 +310,9 @@ def _invert(h: Any, ridge: float, out: Any) -> None:
 
 
 #: two starts that come as near as this are one
-NEAR_M, NEAR_NS = 10.0, 20.0
+NEAR_M, NEAR_NS = 25.0, 50.0
+#: two minima whose values differ by less are one
+SAME_LLH = 0.05
 
 #: rows of the work array
 _P, _G, _P_NEW, _G_NEW, _STEP_ROW, _DG, _HDG = range(7)
@@ -475,9 +477,10 @@ def fit_many(
     """Fit each direction from each of its seeds and from the reference point, keep the best.
 
     A seed with a time is taken to be near a minimum. The others get a time by the hits, and are
-    first brought near with `rough`, the settings of a wider likelihood; where that ends at a
-    minimum that is known already, it is left at that. `out` (n, 5) is filled with vertex, time and
-    value, `counts` (n, 2) with evaluations and status.
+    first brought near with `rough`, rows of settings of wider likelihoods: seeds with the first
+    one, the reference point with each. Where that ends at a minimum that is known already it is
+    left at that, and once the reference point has led to the minimum of a seed no more is tried.
+    `out` (n, 5) is filled with vertex, time and value, `counts` (n, 2) with evaluations and status.
     """
     n_hits, n_seeds = hits.shape[0], seeds.shape[1]
     along, axes, uz = np.empty((n_hits, 3)), np.empty((3, 3)), np.empty(2)
@@ -490,21 +493,27 @@ def fit_many(
         uz[0], uz[1] = axes[0, 2], axes[2, 2]
         f_best, status, total = math.inf, 2, 0
         best[:] = 0.0
-        for k in range(n_seeds + 1):
+        for k in range(n_seeds + rough.shape[0]):
+            wide = rough[max(k - n_seeds, 0)]
             if not _place(p, seeds[i, k] if k < n_seeds else centre, reference, axes):
                 continue
             if not math.isfinite(p[2]):
                 p[2] = _quantile_time(p, along, hits, times)
-                _, n, _ = minimise(work, h, along, uz, hits, ice, rough, log_g, log_s, 15, 0.3)
+                _, n, _ = minimise(work, h, along, uz, hits, ice, wide, log_g, log_s, 15, 0.3)
                 total += n
                 across = math.hypot(p[0] - best[0], p[1] - best[1])
                 if f_best < math.inf and across < NEAR_M and abs(p[2] - best[2]) < NEAR_NS:
+                    if k >= n_seeds:
+                        break
                     continue
             f, n, end = minimise(work, h, along, uz, hits, ice, settings, log_g, log_s, most, goal)
             total += n
+            same = abs(f - f_best) < SAME_LLH
             if f < f_best:
                 f_best, status = f, end
                 best[:] = p[:3]
+            if same and k >= n_seeds:
+                break
         counts[i, 0], counts[i, 1] = total, status
         for m in range(3):
             out[i, m] = reference[m] + best[0] * axes[1, m] + best[1] * axes[2, m]

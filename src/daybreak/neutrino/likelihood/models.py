@@ -25,7 +25,8 @@ LOG_NOISE = -14.0
 MAX_EVALUATIONS = 120
 GOAL_LLH = 0.002
 """A fit ends where the next step is expected to gain less than this."""
-ROUGH_SIGMA_NS = 60.0
+ROUGH_SIGMA_NS = (60.0, 15.0)
+"""Time resolutions of the wider likelihoods in which a start is first brought near a minimum."""
 MIN_DOMS = 4
 _OFFSETS_M = (70.0, 150.0)
 
@@ -110,7 +111,9 @@ class Pandel:
             start_ns=start,
             ice=self.ice.table,
             settings=np.array([self.sigma_ns, *common, mpe, self.ice.z0_m]),
-            rough=np.array([max(ROUGH_SIGMA_NS, self.sigma_ns), *common, 0.0, self.ice.z0_m]),
+            rough=np.array(
+                [[max(s, self.sigma_ns), *common, 0.0, self.ice.z0_m] for s in ROUGH_SIGMA_NS]
+            ),
             info={
                 "model": self.name,
                 "ice": self.ice.name,
