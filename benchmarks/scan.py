@@ -123,13 +123,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not GEOMETRY.is_file():
         raise SystemExit(f"no IceCube data at {DATA}")
+    before = os.getloadavg()[0]
     measured = {
         name: {workers: _child(file, workers, options.repeats) for workers in (1, 2)}
         for name, file in ALERTS.items()
     }
     cold = _cold(next(iter(ALERTS.values())))
     memory = _memory(next(iter(ALERTS.values())))
-    publish("scan", _text(measured, cold, memory, options.repeats), measured)
+    publish("scan", _text(measured, cold, memory, options.repeats, before), measured)
     good = all(
         found[2]["wall_s"] < LIMIT_WALL_S
         and 1000 * found[2]["cpu_s"] / found[2]["pixels"] < LIMIT_MS
@@ -143,6 +144,7 @@ def _text(
     cold: tuple[float, float],
     memory: dict[str, float],
     repeats: int,
+    before: float,
 ) -> str:
     rows = []
     for name, found in measured.items():
@@ -161,9 +163,8 @@ def _text(
         [
             markdown(head, rows),
             f"Best of {repeats} scans of the whole sky, nside 1 to 512, in one process after its "
-            "imports and with the compiled kernels loaded. Imports took "
-            f"{first['import_s']:.1f} s, reading, cleaning and preparing "
-            f"{first['prepare_s']:.1f} s, the first fit {first['first_fit_s']:.1f} s. The whole "
+            "imports and with the compiled kernels loaded. Imports, reading, cleaning and preparing "
+            f"took {first['import_s'] + first['prepare_s']:.1f} s, the first fit {first['first_fit_s']:.1f} s. The whole "
             f"command took {cold[0]:.0f} s with an empty compiler cache, {cold[1]:.0f} s the next "
             "time, report and maps included.",
             f"Peak memory of the whole command: {memory['threads_1']:.0f} MB with one thread, "
@@ -172,7 +173,7 @@ def _text(
             "The last three rows are not measured here: they are what IceCube's skymap_scanner "
             "documents for its simplest test case, and the run times that its stored results of "
             "single pixels carry.",
-            stamp(),
+            f"Load {before:.1f} before, {os.getloadavg()[0]:.1f} after. {stamp()}",
         ]
     )
 
