@@ -158,13 +158,14 @@ def _text(
     rows += [[*row, "", "", ""] for row in PRODUCTION]
     head = ["Scan", "Wall", "CPU", "ms CPU per pixel", "Pixels", "Pixels/s", "With all products"]
     first = next(iter(measured.values()))[2]
+    ready = first["import_s"] + first["prepare_s"]
     extra = memory["processes_2"] - memory["processes_1"]
     return "\n\n".join(
         [
             markdown(head, rows),
             f"Best of {repeats} scans of the whole sky, nside 1 to 512, in one process after its "
-            "imports and with the compiled kernels loaded. Imports, reading, cleaning and preparing "
-            f"took {first['import_s'] + first['prepare_s']:.1f} s, the first fit {first['first_fit_s']:.1f} s. The whole "
+            "imports and with the compiled kernels loaded. Imports, reading, cleaning and "
+            f"preparing took {ready:.1f} s, the first fit {first['first_fit_s']:.1f} s. The whole "
             f"command took {cold[0]:.0f} s with an empty compiler cache, {cold[1]:.0f} s the next "
             "time, report and maps included.",
             f"Peak memory of the whole command: {memory['threads_1']:.0f} MB with one thread, "
