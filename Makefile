@@ -18,6 +18,8 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup
 	$(BIN)/daybreak demo -o demo
+	$(BIN)/daybreak simulate event --seed 3 --energy 100000 -o demo/track.json
+	$(BIN)/daybreak scan demo/track.json -o demo/track
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -21,6 +21,7 @@ _PUBLIC = {
     "resolve_config": "daybreak.api.settings",
     "figures": "daybreak.api.figures",
     "demo": "daybreak.api.demo",
+    "scan": "daybreak.api.scan",
     "list_store": "daybreak.api.stores",
     "copy_store": "daybreak.api.stores",
     "verify_store": "daybreak.api.stores",
@@ -40,6 +41,7 @@ __all__ = [
     "known_datasets",
     "list_store",
     "resolve_config",
+    "scan",
     "verify_store",
 ]
 

@@ -100,6 +100,12 @@ class StoreIntegrityError(DaybreakError):
     exit_code = 12
 
 
+class EventError(DaybreakError):
+    """An event file or message can't be read, or is not what is supported."""
+
+    exit_code = 13
+
+
 class WorkerLostError(EngineError):
     """The worker or the node that ran a step was lost again and again."""
 

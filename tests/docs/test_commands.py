@@ -23,7 +23,7 @@ import pytest
 from docs_pages import ROOT, Block, Command, blocks, commands, pages
 
 #: pages whose analyses take longer than ten seconds
-SLOW = {"README.md", "quick-look.md", "python-api.md", "requests.md"}
+SLOW = {"README.md", "quick-look.md", "python-api.md", "requests.md", "neutrino-scan.md"}
 #: Python here is shown on results of the reader's own; other tests read results.json
 NOT_RUN = {"results-json.md"}
 LIMIT_S = 300

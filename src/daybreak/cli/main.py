@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from daybreak._version import __version__
-from daybreak.cli import analyse, config, data, demo, engine, figures, requests, store
+from daybreak.cli import (
+    analyse,
+    config,
+    data,
+    demo,
+    engine,
+    event,
+    figures,
+    requests,
+    scan,
+    simulate,
+    store,
+)
 from daybreak.errors import DaybreakError, InterruptedByUser
 
 INTERNAL_ERROR = 70
@@ -48,6 +60,9 @@ def _root(
 app.command("analyse")(analyse.analyse)
 app.command("figures")(figures.figures)
 app.command("demo")(demo.demo)
+app.command("scan")(scan.scan)
+app.add_typer(event.app, name="event")
+app.add_typer(simulate.app, name="simulate")
 for _command in ("status", "show", "cancel", "retry", "resume", "gc"):
     app.command(_command)(getattr(requests, _command))
 app.add_typer(store.app, name="store")

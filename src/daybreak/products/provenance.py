@@ -9,7 +9,10 @@ from typing import Any
 
 from daybreak._version import __version__
 
-_PACKAGES = ("gammapy", "astropy", "numpy", "scipy", "regions", "iminuit", "parsl", "matplotlib")
+_PACKAGES = (
+    "gammapy", "astropy", "numpy", "scipy", "regions", "iminuit", "parsl", "matplotlib",
+    "astropy-healpix", "numba",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=1)

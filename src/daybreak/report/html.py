@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,19 @@ def write_report(results: Path, figures: Path, path: Path) -> None:
 
 def render(tables: ResultTables, figures: Path) -> str:
     """The page as text."""
+    return render_template("report.html", _page(tables, figures))
+
+
+def render_template(name: str, page: Mapping[str, Any]) -> str:
+    """A page from one of the package's templates, with the common style.
+
+    Parameters
+    ----------
+    name
+        File in ``templates/``.
+    page
+        What the template needs.
+    """
     environment = Environment(
         loader=PackageLoader("daybreak.report"),
         autoescape=True,
@@ -60,8 +73,8 @@ def render(tables: ResultTables, figures: Path) -> str:
         lstrip_blocks=True,
     )
     style = resources.files("daybreak.report").joinpath("templates/style.css").read_text("utf-8")
-    template = environment.get_template("report.html")
-    return template.render(style=Markup(style), **_page(tables, figures))  # noqa: S704 - our file
+    template = environment.get_template(name)
+    return template.render(style=Markup(style), **page)  # noqa: S704 - our file
 
 
 def _page(tables: ResultTables, figures: Path) -> dict[str, Any]:
@@ -200,17 +213,34 @@ def _warnings(tables: ResultTables) -> list[tuple[str, list[str]]]:
 
 def _figures(tables: ResultTables, folder: Path) -> dict[str, dict[str, Any]]:
     """Figures that are there, by name: content, title and caption."""
-    said = captions(tables)
+    titles = {spec.name: spec.title for spec in figure_specs()}
+    return inline_figures(titles, captions(tables), folder)
+
+
+def inline_figures(
+    titles: Mapping[str, str], said: Mapping[str, str], folder: Path
+) -> dict[str, dict[str, Any]]:
+    """Figures of `folder` that are there, by name: content, title and caption.
+
+    Parameters
+    ----------
+    titles
+        Title by name of the figure.
+    said
+        Caption by name.
+    folder
+        Folder of the figures, SVG or PNG.
+    """
     readers: dict[str, Callable[[Path, str], Markup]] = {"svg": _inline_svg, "png": _inline_png}
     found = {}
-    for spec in figure_specs():
+    for name, title in titles.items():
         for suffix, read in readers.items():
-            path = Path(folder) / f"{spec.name}.{suffix}"
+            path = Path(folder) / f"{name}.{suffix}"
             if path.is_file():
-                found[spec.name] = {
-                    "content": read(path, spec.title),
-                    "title": spec.title,
-                    "caption": said.get(spec.name, ""),
+                found[name] = {
+                    "content": read(path, title),
+                    "title": title,
+                    "caption": said.get(name, ""),
                 }
                 break
     return found

@@ -1,0 +1,1 @@
+"""Read IceCube's ``.i3`` files and frames without IceTray."""

@@ -1,0 +1,14 @@
+"""Track likelihoods behind one small protocol; see :mod:`daybreak.neutrino.likelihood.base`."""
+
+from __future__ import annotations
+
+from daybreak.neutrino.likelihood.base import (
+    FIT_DTYPE,
+    Fit,
+    Likelihood,
+    Prepared,
+    Vertex,
+    get_likelihood,
+)
+
+__all__ = ["FIT_DTYPE", "Fit", "Likelihood", "Prepared", "Vertex", "get_likelihood"]
