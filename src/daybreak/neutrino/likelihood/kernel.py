@@ -154,8 +154,8 @@ def _log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, fl
     for k in range(4):
         g = gx = gw = 0.0
         for l in range(4):  # noqa: E741
-            row = table[m + k, i + l]
-            c0, c1, c2, c3 = row[j], row[j + 1], row[j + 2], row[j + 3]
+            c0, c1 = table[m + k, i + l, j], table[m + k, i + l, j + 1]
+            c2, c3 = table[m + k, i + l, j + 2], table[m + k, i + l, j + 3]
             along = b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3
             x = x0 if l == 0 else x1 if l == 1 else x2 if l == 2 else x3
             g += x * along
@@ -265,7 +265,7 @@ def value(
             total -= f
         else:
             e = math.exp(-above)
-            total -= f + math.log1p(e)
+            total -= f + (e if e < 1e-8 else math.log(1 + e))
             weight = 1 / (1 + e)
             f_t, f_x, f_r = f_t * weight, f_x * weight, f_r * weight
         f_path = f_x * d_eff * b_path / settings[LAMBDA_B] + f_r * (
