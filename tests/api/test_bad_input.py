@@ -450,4 +450,4 @@ def test_the_whole_command(store, tmp_path):
     again = subprocess.run(command, capture_output=True, text=True)
     assert again.returncode == 10 and "sigma" in again.stdout
     changed = {p.name for p, t in stamps.items() if p.stat().st_mtime_ns != t}
-    assert changed <= {"reduce-2.json", "reduce-2.log", "lock"}, changed
+    assert changed <= {"ledger.sqlite", "reduce-2.log", "lock"}, changed

@@ -33,7 +33,7 @@ def test_the_table_of_exit_codes_equals_the_classes() -> None:
     }
     assert {int(code) for code, name, _ in rows if not name} == {0, 2, INTERNAL_ERROR, 141}
     codes = [int(code) for code, _, _ in rows]
-    assert codes == sorted(set(codes))
+    assert codes == sorted(codes)
 
 
 def test_every_key_has_a_type_and_a_meaning() -> None:

@@ -27,7 +27,10 @@ from daybreak.pipeline.step import StepState
 from daybreak.products.lock import folder_lock
 
 #: kind of request to the function that goes on with it: ``function(spec, out, progress)``
-_RESUMERS = {"analysis": "daybreak.api.analyse:resume_request"}
+_RESUMERS = {
+    "analysis": "daybreak.api.analyse:resume_request",
+    "scan": "daybreak.api.scan_request:resume_request",
+}
 _CANCEL_WAIT_S = 30.0
 _POLL_S = 0.2
 

@@ -73,6 +73,8 @@ class PreparedScan:
         Which pixels, and levels of the contours.
     forced
         Why the event should not be scanned, if it is scanned all the same; else empty.
+    spec
+        The arguments of :func:`prepare_scan`, from which the same can be prepared again.
     """
 
     event: Event
@@ -84,6 +86,13 @@ class PreparedScan:
     settings: ScanSettings
     calibration: Calibration
     forced: str
+    spec: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Short name of the request, for people and for jobs."""
+        header = self.event.header
+        return f"scan-{header.run}-{header.event}-{self.key()[:8]}"
 
     def fit_key(self) -> str:
         """Digest of all that the fit of a pixel depends on."""
@@ -152,6 +161,12 @@ def prepare_scan(
         settings=settings,
         calibration=levels,
         forced=forced,
+        spec={
+            **{k: str(p.resolve()) for k, p in files.items() if p is not None},
+            **{"nsides": None if nsides is None else list(nsides), "likelihood": likelihood},
+            **{"options": dict(options or {}), "around": around, "number": number},
+            **{"contours": contours, "force": force},
+        },
     )
 
 
@@ -269,7 +284,7 @@ def scan(
         0: one per core.
     engine
         ``local`` (threads, or processes where the likelihood holds the interpreter's lock),
-        ``threads``, ``processes``, or a cluster engine.
+        ``threads``, ``processes``, or an engine profile: a name or a file.
     progress
         Called after each block of pixels.
 
@@ -308,6 +323,7 @@ def run_scan(
 ) -> ScanResult:
     """Run a prepared scan in its output folder."""
     from daybreak.api.scan_products import finished, write_products
+    from daybreak.api.scan_request import recorded
     from daybreak.pipeline.lifeline import interruptible
 
     _check_engine(engine, workers)
@@ -316,8 +332,10 @@ def run_scan(
         remove_stale_partials(folder)
         if finished(folder, prepared.key()):
             return _result(folder, 0)
-        tree, run, pool = _fit(prepared, folder, workers, engine, progress)
-        write_products(prepared, folder, tree, run, pool)
+        with recorded(prepared, folder, workers, engine) as record:
+            tree, run, pool = _fit(prepared, folder, workers, engine, progress)
+            write_products(prepared, folder, tree, run, pool)
+            record.complete = run.complete
     result = _result(folder, run.fitted)
     if not run.complete:
         raise InterruptedByUser(
@@ -348,7 +366,7 @@ def _fit(
     with Journal(path, key) as journal:
         known = len(tree.add(journal.rows))
         seeds = np.array([tuple(s) for s in prepared.prepared.seeds()], float).reshape(-1, 4)
-        with open_pool(prepared, workers, engine) as pool:
+        with open_pool(prepared, workers, engine, folder) as pool:
             run = Scan(tree, journal, pool, to_local(prepared), seeds, progress).run()
         return tree, run, {"engine": pool.name, "workers": pool.workers, "resumed_pixels": known}
 
@@ -365,22 +383,23 @@ def _check_engine(engine: str, workers: int) -> None:
     if workers < 0:
         raise ConfigError(f"--workers {workers} is below 0", "0 means one worker per core.")
     if engine not in ENGINES:
-        raise ConfigError(
-            f"there is no engine {engine!r} for scans", f"Engines: {', '.join(ENGINES)}."
-        )
+        from daybreak.config.engine import load_engine
+
+        load_engine(engine)
 
 
 @contextmanager
-def open_pool(prepared: PreparedScan, workers: int, engine: str) -> Iterator[Pool]:
-    """The workers of a scan.
-
-    A cluster engine that yields ``submit(payload) -> Future`` for the function
-    :data:`daybreak.neutrino.scan.pools.REMOTE_FUNCTION` is attached here with
-    :func:`daybreak.neutrino.scan.pools.remote`.
-    """
+def open_pool(prepared: PreparedScan, workers: int, engine: str, folder: Path) -> Iterator[Pool]:
+    """The workers of a scan: threads, processes, or those of an engine profile."""
     from daybreak.neutrino.scan import pools
 
     count = workers or pools.available_cores()
+    if engine not in ENGINES:
+        from daybreak.api.scan_engine import engine_pool
+
+        with engine_pool(prepared, workers, engine, prepared.name, folder) as pool:
+            yield pool
+        return
     in_threads = engine == "threads" or (engine == "local" and prepared.threads)
     kind = pools.threads if in_threads else pools.processes
     with kind(prepared.prepared, count) as pool:

@@ -38,7 +38,8 @@ def scan(
     ] = "auto",
     workers: Annotated[int, typer.Option(help="Workers; 0: one per core.")] = 0,
     engine: Annotated[
-        str, typer.Option(help="Where fits run: local, threads or processes.")
+        str,
+        typer.Option(help="Where fits run: local, threads, processes, or an engine profile."),
     ] = "local",
     force: Annotated[
         bool, typer.Option("--force", help="Scan even events that are no tracks.")
@@ -47,8 +48,10 @@ def scan(
 ) -> None:
     """Scan the likelihood of a track event over the sky: best fit, contours, maps, one report."""
     from daybreak.api.scan import prepare_scan, run_scan
-    from daybreak.report.scan_results import scan_summary
+    from daybreak.cli.results import print_scan
 
+    if "/" in engine:
+        engine = str(Path(engine).resolve())
     prepared = prepare_scan(
         event, gcd=gcd, geometry=geometry, ice=ice, nsides=_nsides(nsides),
         likelihood=likelihood, around=around, number=number, contours=contours, force=force,
@@ -58,11 +61,7 @@ def scan(
     if as_json:
         sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
         return
-    for line in scan_summary(dict(result.results)):
-        typer.echo(line)
-    if not result.fitted:
-        typer.echo("nothing to fit: every pixel was there")
-    typer.echo(f"report: {result.report}")
+    print_scan(result)
 
 
 def _nsides(text: str) -> list[int]:

@@ -61,6 +61,7 @@ class Landing:
 
     store: StoreFolder
     _waiting: list[Arrived] = field(default_factory=list)
+    _named: list[tuple[FileRecord, Exception | None]] = field(default_factory=list)
     _bytes: int = 0
     _since: float = 0.0
     _whole_disk: bool = True
@@ -92,16 +93,19 @@ class Landing:
         OSError
             If the disk is full or failing; nothing of the batch has its name then.
         """
-        batch, self._waiting, self._bytes = self._waiting, [], 0
-        if not batch:
+        if not self._waiting and not self._named:
             return []
         try:
-            self._sync(batch)
+            self._sync(self._waiting)
         except OSError:
-            for arrived in batch:
+            for arrived in self._waiting:
                 arrived.part.unlink(missing_ok=True)
+            self._waiting, self._bytes = [], 0
             raise
-        done = [(arrived.record, self._name(arrived)) for arrived in batch]
+        while self._waiting:  # a Ctrl-C in between loses none: the next call goes on
+            self._named.append((self._waiting[0].record, self._name(self._waiting[0])))
+            self._waiting.pop(0)
+        done, self._named, self._bytes = self._named, [], 0
         for folder in {(self.store.root / r.path).parent for r, error in done if error is None}:
             sync_folder(folder)
         return done
@@ -134,7 +138,8 @@ class Landing:
                 sync_folder(target.parent.parent)
             if target.is_dir() and not target.is_symlink():
                 raise MissingSourceError("a folder of that name stands in its place")
-            arrived.part.replace(target)
+            if arrived.part.exists() or not target.is_file():
+                arrived.part.replace(target)
         except (UnsafePathError, MissingSourceError) as error:
             arrived.part.unlink(missing_ok=True)
             return error

@@ -33,12 +33,18 @@ from daybreak.neutrino.likelihood import jitter
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-# not "fast" as a whole: tests for NaN and infinity have to survive
-_MATH = {"contract", "arcp", "nsz", "reassoc"}
+# a product and a sum may be rounded once; nothing more, or the first run after compilation would
+# not give the same numbers as those that find the compiled code on the disk
+_MATH = {"contract"}
 
 
 def _compiled(function: _F) -> _F:
     make = numba.njit(nogil=True, cache=True, fastmath=_MATH, error_model="numpy")
+    return cast(_F, make(function))
+
+
+def _inlined(function: _F) -> _F:
+    make = numba.njit(nogil=True, cache=True, fastmath=_MATH, error_model="numpy", inline="always")
     return cast(_F, make(function))
 
 
@@ -77,7 +83,7 @@ X, Y, Z_IN, T, N, Z, BZ, AZ = range(8)
 SIGMA, LAMBDA_B, TAU_B, LOG_NOISE, MPE, ICE_Z0, N_SETTINGS = range(7)
 
 
-@_compiled
+@_inlined
 def _ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float]:
     """b, integral of b, a, integral of a at z; beyond the table its ends go on."""
     n = table.shape[0]
@@ -96,7 +102,7 @@ def _ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float
     return b, whole_b, a, whole_a
 
 
-@_compiled
+@_inlined
 def _weights(s: float) -> tuple[float, float, float, float, float, float, float, float]:
     """Weights of four coefficients of a uniform cubic B-spline, and of its derivative."""
     r = 1 - s
@@ -112,7 +118,7 @@ def _weights(s: float) -> tuple[float, float, float, float, float, float, float,
     )
 
 
-@_compiled
+@_inlined
 def _log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     """Return ln G and its derivatives along ln xi and v."""
     p = (lx - _LX0) * _GX
@@ -138,7 +144,7 @@ def _log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     return f, fx * _GX, fv * _GV
 
 
-@_compiled
+@_inlined
 def _log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, float, float]:
     """Return ln S and its derivatives along ln xi, ln eps and w."""
     h = min(max((le - _E0) * _SE, 0.0), _NE - 1.0)
@@ -154,8 +160,8 @@ def _log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, fl
     for k in range(4):
         g = gx = gw = 0.0
         for l in range(4):  # noqa: E741
-            row = table[m + k, i + l]
-            c0, c1, c2, c3 = row[j], row[j + 1], row[j + 2], row[j + 3]
+            c0, c1 = table[m + k, i + l, j], table[m + k, i + l, j + 1]
+            c2, c3 = table[m + k, i + l, j + 2], table[m + k, i + l, j + 3]
             along = b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3
             x = x0 if l == 0 else x1 if l == 1 else x2 if l == 2 else x3
             g += x * along
@@ -170,7 +176,7 @@ def _log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, fl
     return f, fx * _SX, fe * _SE if inside else 0.0, fw * _SW
 
 
-@_compiled
+@_inlined
 def _hit(
     t: float, xi: float, r: float, n: float, sigma: float, log_g: Any, log_s: Any
 ) -> tuple[float, float, float, float]:
@@ -265,7 +271,7 @@ def value(
             total -= f
         else:
             e = math.exp(-above)
-            total -= f + math.log1p(e)
+            total -= f + (e if e < 1e-8 else math.log(1 + e))
             weight = 1 / (1 + e)
             f_t, f_x, f_r = f_t * weight, f_x * weight, f_r * weight
         f_path = f_x * d_eff * b_path / settings[LAMBDA_B] + f_r * (
@@ -312,7 +318,9 @@ def _invert(h: Any, ridge: float, out: Any) -> None:
 #: two starts that come as near as this are one
 NEAR_M, NEAR_NS = 25.0, 50.0
 #: two minima whose values differ by less are one
-SAME_LLH = 0.05
+SAME_LLH = 0.3
+#: each start is followed until a step promises less than this, the best one to the end
+COARSE = 0.1
 
 #: rows of the work array
 _P, _G, _P_NEW, _G_NEW, _STEP_ROW, _DG, _HDG = range(7)
@@ -506,7 +514,9 @@ def fit_many(
                     if k >= n_seeds:
                         break
                     continue
-            f, n, end = minimise(work, h, along, uz, hits, ice, settings, log_g, log_s, most, goal)
+            f, n, end = minimise(
+                work, h, along, uz, hits, ice, settings, log_g, log_s, most, max(goal, COARSE)
+            )
             total += n
             same = abs(f - f_best) < SAME_LLH
             if f < f_best:
@@ -514,6 +524,13 @@ def fit_many(
                 best[:] = p[:3]
             if same and k >= n_seeds:
                 break
+        if f_best < math.inf:
+            p[:3] = best
+            f_best, n, status = minimise(
+                work, h, along, uz, hits, ice, settings, log_g, log_s, most, goal
+            )
+            best[:] = p[:3]
+            total += n
         counts[i, 0], counts[i, 1] = total, status
         for m in range(3):
             out[i, m] = reference[m] + best[0] * axes[1, m] + best[1] * axes[2, m]
