@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 
 from daybreak.neutrino import cleaning
-from daybreak.neutrino.cleaning import best_window, clean, containment, label, seeded_rt
-from daybreak.neutrino.containment import STORED_VETO, assess, edge_strings, outer_layer
+from daybreak.neutrino.cleaning import best_window, clean, seeded_rt
+from daybreak.neutrino.containment import (
+    STORED_VETO,
+    assess,
+    containment,
+    edge_strings,
+    label,
+    outer_layer,
+)
 from daybreak.neutrino.event import Event, EventHeader, Geometry, Pulses
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from daybreak.errors import EventError
 from daybreak.neutrino import read_events
-from daybreak.neutrino.cleaning import clean, containment
+from daybreak.neutrino.cleaning import clean
+from daybreak.neutrino.containment import containment
 from daybreak.neutrino.geometry import load_geometry
 from daybreak.neutrino.i3.decode import Unknown, decode, pulse_series
 from daybreak.neutrino.i3.files import read_i3

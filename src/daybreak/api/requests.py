@@ -29,7 +29,7 @@ from daybreak.products.lock import folder_lock
 #: kind of request to the function that goes on with it: ``function(spec, out, progress)``
 _RESUMERS = {
     "analysis": "daybreak.api.analyse:resume_request",
-    "scan": "daybreak.api.scan_request:resume_request",
+    "scan": "daybreak.api.scan:resume_request",
 }
 _CANCEL_WAIT_S = 30.0
 _POLL_S = 0.2

@@ -16,7 +16,7 @@ from daybreak.pipeline.pools import EnginePools, open_pools
 from daybreak.pipeline.step import Resources
 
 if TYPE_CHECKING:
-    from daybreak.api.scan import PreparedScan
+    from daybreak.api.scan_prepare import PreparedScan
 
 _PRELOAD = (
     "parsl.executors.high_throughput.process_worker_pool",

@@ -13,7 +13,7 @@ from daybreak.products.digest import file_digest
 from daybreak.products.provenance import provenance
 
 if TYPE_CHECKING:
-    from daybreak.api.scan import PreparedScan
+    from daybreak.api.scan_prepare import PreparedScan
     from daybreak.neutrino.event import Event, Pulses, Reco
     from daybreak.neutrino.result import ScanOutcome
     from daybreak.neutrino.scan.driver import ScanRun
@@ -53,7 +53,7 @@ def write_products(
     pool
         ``engine``, ``workers`` and ``resumed_pixels``.
     """
-    from daybreak.api.scan import to_local
+    from daybreak.api.scan_prepare import to_local
     from daybreak.neutrino.result import outcome, write_maps, write_tables
     from daybreak.report.scan import write_scan_report
 

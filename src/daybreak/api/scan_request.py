@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from daybreak.errors import DaybreakError, LedgerError
+from daybreak.errors import DaybreakError
 from daybreak.pipeline.ledger import Ledger, RequestInfo
 from daybreak.pipeline.registry import driving, remember
 from daybreak.pipeline.request import RequestState
 
 if TYPE_CHECKING:
-    from daybreak.api.scan import PreparedScan, ScanResult
+    from daybreak.api.scan_prepare import PreparedScan
 
 #: an alert's scan goes before analyses and nightly runs
 PRIORITY = 10
@@ -76,40 +76,3 @@ def recorded(prepared: PreparedScan, folder: Path, workers: int, engine: str) ->
             ledger.move(RequestState.DONE)
         else:
             ledger.move(RequestState.PLANNED, "stopped by the user; the map so far is there")
-
-
-def resume_request(spec: Mapping[str, Any], out: Path, *, progress: Any = None) -> ScanResult:
-    """Go on with a scan as its ledger describes it.
-
-    Parameters
-    ----------
-    spec
-        The request as JSON-able values.
-    out
-        Its output folder.
-    progress
-        Not used: a scan has no steps.
-
-    Raises
-    ------
-    LedgerError
-        If this version does not understand it.
-    """
-    from daybreak.api.scan import prepare_scan, run_scan
-
-    values = dict(spec)
-    try:
-        workers, engine = int(values.pop("workers")), str(values.pop("engine"))
-        for name in ("event", "gcd", "geometry", "ice"):
-            if values.get(name) is not None:
-                values[name] = Path(values[name])
-        if values.get("around") is not None:
-            values["around"] = tuple(values["around"])
-        event = values.pop("event")
-        prepared = prepare_scan(event, **values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LedgerError(
-            f"the scan in {out} is not one that this Daybreak understands: {error}",
-            "Run its command again.",
-        ) from None
-    return run_scan(prepared, out, workers=workers, engine=engine)

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daybreak.errors import EventError
-from daybreak.neutrino.containment import containment
 from daybreak.neutrino.event import Event, Geometry, Pulses
 
-__all__ = ["best_window", "clean", "containment", "label", "seeded_rt"]
+__all__ = ["best_window", "clean", "seeded_rt"]
 
 RT_RADIUS_M = 150.0
 RT_TIME_NS = 1000.0
@@ -23,7 +22,6 @@ RT_SEED_LINKS = 2
 RT_ITERATIONS = 3
 WINDOW_NS = 6000.0
 FIRST_DEEPCORE_STRING = 79
-FEW_DOMS = 60
 _CHUNK = 20_000
 _MAX_SPAN_NS = 1e12
 
@@ -145,11 +143,3 @@ def clean(event: Event, *, keep_deepcore: bool = False) -> Pulses:
     if keep_deepcore or event.cleaned is not None:
         return pulses
     return pulses.select(pulses.string < FIRST_DEEPCORE_STRING)
-
-
-def label(event: Event) -> Event:
-    """Return the event with the labels that its readers must see: ``contained``, ``few-doms``."""
-    labels = ["contained"] if containment(event) else []
-    if clean(event).n_doms < FEW_DOMS:
-        labels.append("few-doms")
-    return event.with_labels(*labels)

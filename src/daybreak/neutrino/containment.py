@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from daybreak.neutrino.cleaning import clean
 from daybreak.neutrino.event import Event, Geometry, Pulses
+from daybreak.neutrino.labels import FEW_DOMS
 
 START_CHARGE_PE = 250.0
 START_WINDOW_NS = 3000.0
@@ -100,8 +102,6 @@ def _early_doms(event: Event, pulses: Pulses, begin: slice) -> int:
     The vertex is the charge-weighted mean position of the pulses of the beginning, its time their
     mean time less that of direct light; pulses must be in order of time.
     """
-    from daybreak.neutrino.cleaning import clean
-
     first = pulses.select(np.arange(len(pulses))[begin])
     xyz, weights = event.geometry.positions(first), first.charge_pe.astype(np.float64)
     vertex = np.average(xyz, axis=0, weights=weights)
@@ -169,3 +169,11 @@ def containment(event: Event) -> str:
     """
     found = assess(event)
     return f"the event is contained: {found.reason}" if found.contained else ""
+
+
+def label(event: Event) -> Event:
+    """Return the event with the labels that its readers must see: ``contained``, ``few-doms``."""
+    labels = ["contained"] if containment(event) else []
+    if clean(event).n_doms < FEW_DOMS:
+        labels.append("few-doms")
+    return event.with_labels(*labels)

@@ -11,6 +11,7 @@ import numpy as np
 
 from daybreak.errors import EventError
 from daybreak.neutrino.event import Event, EventHeader, Geometry, Pulses, Reco
+from daybreak.products.jsontext import loads_shallow
 
 FORMAT = "daybreak-event"
 VERSION = 1
@@ -113,7 +114,7 @@ def read_event(path: str | Path) -> Event:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise EventError(f"{path} is larger than {_MAX_BYTES} bytes", "It is no single event.")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = loads_shallow(path.read_bytes())
         if content["format"] != FORMAT or content["version"] != VERSION:
             raise EventError(
                 f"{path} is version {content['version']!r} of its format, {VERSION} is supported",
@@ -122,7 +123,7 @@ def read_event(path: str | Path) -> Event:
         return _event(content, path.name)
     except OSError as error:
         raise EventError(f"{path} can't be read: {error.strerror}", "Check the path.") from None
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise EventError(
             f"{path} is a damaged event: {type(error).__name__} {str(error)[:100]}",
             "Get it again, or write it again with: daybreak simulate event",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.errors import EventError
-from daybreak.neutrino.cleaning import label
+from daybreak.neutrino.containment import label
 from daybreak.neutrino.event import Event, Geometry
 from daybreak.neutrino.event_io import is_own_event, read_event
 from daybreak.neutrino.geometry import default_geometry, geometry_of_frame, load_geometry

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from daybreak.errors import StoreError
+from daybreak.products.jsontext import loads_shallow
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, resolve
 from daybreak.stores.source import MissingSourceError, Source, TransientError
@@ -89,8 +89,8 @@ def parse_master(data: bytes, name: str) -> dict[str, Any]:
     """
     hint = 'It should be {"datasets": [{"name": ..., "obsindx": ..., "hduindx": ...}]}.'
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        content = loads_shallow(data)
+    except ValueError as error:
         raise StoreError(f"{name} is not JSON: {str(error).splitlines()[0]}", hint) from None
     entries = content.get("datasets") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):

@@ -8,7 +8,7 @@ from daybreak.neutrino.likelihood.base import (
     Likelihood,
     Prepared,
     Vertex,
-    get_likelihood,
 )
+from daybreak.neutrino.likelihood.registry import get_likelihood
 
 __all__ = ["FIT_DTYPE", "Fit", "Likelihood", "Prepared", "Vertex", "get_likelihood"]

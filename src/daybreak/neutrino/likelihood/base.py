@@ -6,19 +6,15 @@ callable that takes the options as keywords and returns a :class:`Likelihood`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daybreak.errors import ConfigError
-
 if TYPE_CHECKING:
     from daybreak.neutrino.event import Event
 
-GROUP = "daybreak.likelihoods"
-BUILT_IN = ("pandel-mpe", "pandel-spe", "dummy")
 
 FIT_DTYPE = np.dtype(
     [
@@ -105,58 +101,3 @@ class Likelihood(Protocol):
 
     def prepare(self, event: Event) -> Prepared:
         """Take what is needed of an event."""
-
-
-def get_likelihood(name: str, **options: Any) -> Likelihood:
-    """Find a likelihood.
-
-    Parameters
-    ----------
-    name
-        ``pandel-mpe`` (first photon among all of a DOM's charge, layered ice), ``pandel-spe``
-        (first photon alone, bulk ice), ``dummy``, or what an installed package registers.
-    **options
-        Passed on to it.
-
-    Raises
-    ------
-    ConfigError
-        If nobody knows the name, the plug-in can't be loaded, or an option is unknown.
-    """
-    make = _built_in(name) or _registered(name)
-    try:
-        return make(**options)
-    except TypeError as error:
-        raise ConfigError(
-            f"the likelihood {name!r} can't be set up: {error}", "Look at its options."
-        ) from None
-
-
-def _built_in(name: str) -> Callable[..., Likelihood] | None:
-    if name == "dummy":
-        from daybreak.neutrino.likelihood.dummy import Dummy
-
-        return Dummy
-    if name in ("pandel-mpe", "pandel-spe"):
-        from daybreak.neutrino.likelihood.models import pandel_mpe, pandel_spe
-
-        return pandel_mpe if name == "pandel-mpe" else pandel_spe
-    return None
-
-
-def _registered(name: str) -> Callable[..., Likelihood]:
-    from importlib.metadata import entry_points
-
-    found = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if name not in found:
-        known = ", ".join(dict.fromkeys((*BUILT_IN, *sorted(found))))
-        raise ConfigError(f"there is no likelihood {name!r}", f"Known: {known}.")
-    try:
-        make: Callable[..., Likelihood] = found[name].load()
-    except Exception as error:
-        raise ConfigError(
-            f"the likelihood {name!r} ({found[name].value}) can't be loaded: "
-            f"{type(error).__name__}: {error}",
-            "Repair or remove the package that registers it.",
-        ) from None
-    return make

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from daybreak.neutrino.i3.files import kind_of, opened
 from daybreak.neutrino.i3.frames import Frame, frame_of_bytes, inherit
 from daybreak.neutrino.i3.limits import DEFAULT_LIMITS, Limits
 from daybreak.neutrino.message.safe_pickle import Call, Name, check_depth, interpret
+from daybreak.products.jsontext import loads_shallow
 
 _HINT = "Give an I3Live message of IceCube's realtime system, as JSON or in its pickled form."
 _FRAME_CLASSES = frozenset({("icecube.icetray", "I3Frame"), ("icecube._icetray", "I3Frame")})
@@ -59,9 +59,7 @@ def _value(data: bytes, name: str, limits: Limits) -> Any:
     if kind_of(data[:4096]) == "pickle":
         return interpret(data, name, limits)
     try:
-        value = json.loads(data)
-    except RecursionError:
-        raise EventError(f"{name}: nested too deeply", _HINT) from None
+        value = loads_shallow(data)
     except ValueError as error:
         raise EventError(f"{name} is no message: {error}", _HINT) from None
     check_depth(value, name, limits)
