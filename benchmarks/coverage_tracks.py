@@ -1,13 +1,12 @@
 """Coverage of the sky scan's contours, on tracks of our own with injected truth.
 
-    python -m benchmarks.coverage_tracks run OUT.jsonl --events 1000
+    python -m benchmarks.coverage_tracks run OUT.jsonl --events 1000 [--only even] [--part 0/2]
     python -m benchmarks.coverage_tracks calibrate OUT.jsonl
     python -m benchmarks.coverage_tracks report OUT.jsonl
 
-Events with even seeds give the levels of the contours, those with odd seeds test them. The best
-direction is searched as in the scan, but quicker: finer pixels around the best ones, ended by a
-simplex in direction instead of the finest pixels, and one more simplex that starts at the truth, so
-that the true minimum is never missed. Running again goes on where the file ends.
+Each event is written to a file and scanned as `daybreak scan` does, from nside 1 to 512, without
+knowledge of the truth. Events with even seeds give the levels of the contours, those with odd seeds
+test them. Running again goes on where the file ends; several parts can run at the same time.
 """
 
 from __future__ import annotations
@@ -15,120 +14,86 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 LIKELIHOOD = "pandel-mpe"
-LEVELS = ((4, 8), (16, 3))
 MIN_DOMS = 30
-NEAR_DEG, WORTH_LLH = 5.0, 100.0
 CALIBRATION = Path("src/daybreak/neutrino/data/calibration.json")
 
 
-def separation_deg(zenith1, azimuth1, zenith2, azimuth2):
-    a = np.stack([np.sin(zenith1) * np.cos(azimuth1), np.sin(zenith1) * np.sin(azimuth1),
-                  np.cos(zenith1)])  # fmt: skip
-    b = np.stack([np.sin(zenith2) * np.cos(azimuth2), np.sin(zenith2) * np.sin(azimuth2),
-                  np.cos(zenith2)])  # fmt: skip
-    chord = np.linalg.norm((a.T - b.T).T, axis=0)
-    return np.degrees(2 * np.arcsin(np.clip(chord / 2, 0, 1)))
+def _scan(prepared, folder):
+    """A whole scan on this thread; its tree and its outcome."""
+    from daybreak.api.scan_prepare import to_local
+    from daybreak.api.scan_products import fits_from
+    from daybreak.neutrino.result import outcome
+    from daybreak.neutrino.scan import pools
+    from daybreak.neutrino.scan.driver import Scan
+    from daybreak.neutrino.scan.journal import Journal
+    from daybreak.neutrino.scan.tree import Tree
+
+    tree, place = Tree(prepared.settings), to_local(prepared)
+    seeds = np.array([tuple(s) for s in prepared.prepared.seeds()], float).reshape(-1, 4)
+    with (
+        Journal(folder / "pixels.bin", prepared.fit_key()) as journal,
+        pools.threads(prepared.prepared, 1) as pool,
+    ):
+        run = Scan(tree, journal, pool, place, seeds).run()
+    return outcome(tree, run, place, fits_from(prepared), prepared.calibration)
 
 
-def _centres(nside, pixels):
-    from astropy_healpix import healpy
-
-    theta, phi = healpy.pix2ang(nside, np.asarray(pixels), nest=True)
-    return theta, phi
-
-
-def _polish(prepared, zenith, azimuth, vertex):
-    """Best direction near a start, by a simplex in the tangent plane."""
-    from scipy.optimize import minimize
-
-    axis = np.array([math.sin(zenith) * math.cos(azimuth), math.sin(zenith) * math.sin(azimuth),
-                     math.cos(zenith)])  # fmt: skip
-    east = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
-    north = np.cross(axis, east)
-    last = [np.asarray(vertex)]
-
-    def direction(x):
-        at = axis + x[0] * east + x[1] * north
-        at /= np.linalg.norm(at)
-        return math.acos(at[2]), math.atan2(at[1], at[0])
-
-    def value(x):
-        z, a = direction(x)
-        seeds = np.array([[last[0]]])
-        row = prepared.fit_many(np.array([z]), np.array([a]), seeds)[0]
-        return float(row["llh"])
-
-    size = math.radians(0.5)
-    found = minimize(
-        value, [0.0, 0.0], method="Nelder-Mead",
-        options={"initial_simplex": [[0, 0], [size, 0], [0, size]], "xatol": math.radians(0.01),
-                 "fatol": 0.02, "maxfev": 70},
-    )  # fmt: skip
-    return float(found.fun), *direction(found.x)
-
-
-def search(prepared, truth):
-    """Best value and direction over the whole sky."""
-    pixels = np.arange(12 * LEVELS[0][0] ** 2)
-    seeds = np.empty((len(pixels), 0, 4))  # the fit starts from the centre of charge by itself
-    for level, (nside, keep) in enumerate(LEVELS):
-        zenith, azimuth = _centres(nside, pixels)
-        rows = prepared.fit_many(zenith, azimuth, seeds)
-        order = np.argsort(rows["llh"])[:keep]
-        vertex = np.stack([rows[n] for n in ("x_m", "y_m", "z_m", "t_ns")], axis=1)
-        if level + 1 < len(LEVELS):
-            ratio = (LEVELS[level + 1][0] // nside) ** 2
-            pixels = (pixels[order][:, None] * ratio + np.arange(ratio)).ravel()
-            seeds = np.repeat(vertex[order], ratio, axis=0)[:, None]
-    best = _polish(
-        prepared, truth.zenith_rad, truth.azimuth_rad, [*truth.xyz_m, truth.time_ns]
-    )  # fmt: skip
-    away = separation_deg(zenith, azimuth, best[1], best[2])
-    for i in order:
-        # a pixel near it has the same minimum; one that is much worse none that is better
-        if away[i] > NEAR_DEG and rows["llh"][i] < best[0] + WORTH_LLH:
-            best = min(best, _polish(prepared, zenith[i], azimuth[i], vertex[i]))
-    return best
-
-
-def one(seed):
-    from daybreak.neutrino.cleaning import clean
-    from daybreak.neutrino.likelihood import get_likelihood
+def one(seed, nsides):
+    from daybreak.api.scan_prepare import prepare_scan
+    from daybreak.neutrino.contours import contains
+    from daybreak.neutrino.coordinates import to_icrs
+    from daybreak.neutrino.event_io import write_event
     from daybreak.simulate.tracks import simulate_useful_track
 
-    event = simulate_useful_track(seed, min_doms=MIN_DOMS)
-    pulses, truth = clean(event), event.truth
-    prepared = get_likelihood(LIKELIHOOD, ice="built-in").prepare(event)
-    start = time.process_time()
-    best, zenith, azimuth = search(prepared, truth)
-    spent = time.process_time() - start
-    seeds = np.array([[tuple(s) for s in prepared.seeds()] + [(*truth.xyz_m, truth.time_ns)]])
-    at_truth = prepared.fit_many(
-        np.array([truth.zenith_rad]), np.array([truth.azimuth_rad]), seeds
-    )[0]  # fmt: skip
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "event.json"
+        write_event(simulate_useful_track(seed, min_doms=MIN_DOMS), path)
+        prepared = prepare_scan(
+            path, nsides=nsides, likelihood=LIKELIHOOD, options={"ice": "built-in"}, force=True
+        )
+        start = time.process_time()
+        found = _scan(prepared, Path(name))
+        spent = time.process_time() - start
+    truth, best = prepared.event.truth, found.best
+    zenith, azimuth = np.array([truth.zenith_rad]), np.array([truth.azimuth_rad])
+    starts = [tuple(s) for s in prepared.prepared.seeds()]
+    starts += [(best.x_m, best.y_m, best.z_m, best.t_ns), (*truth.xyz_m, truth.time_ns)]
+    at_truth = prepared.prepared.fit_many(zenith, azimuth, np.array([starts]))[0]
+    ra, dec = (
+        float(np.degrees(v[0])) for v in to_icrs(zenith, azimuth, prepared.event.header.start)
+    )
     return {
         "seed": seed, "energy_gev": truth.energy_gev, "zenith_rad": truth.zenith_rad,
-        "n_doms": prepared.n_doms, "qtot": pulses.qtot, "llh": best,
-        "ts_truth": 2 * max(float(at_truth["llh"]) - best, 0.0),
-        "error_deg": float(
-            separation_deg(zenith, azimuth, truth.zenith_rad, truth.azimuth_rad)
-        ),
-        "cpu_s": spent,
+        "n_doms": int(prepared.prepared.n_doms), "refused": bool(prepared.forced),
+        "llh": best.llh, "ts_truth": 2 * (float(at_truth["llh"]) - best.llh),
+        "levels": [prepared.calibration.ts_50, prepared.calibration.ts_90],
+        "inside": [bool(contains(c, ra, dec)) for c in found.contours],
+        "area_90_deg2": float(found.contours[1].area_deg2),
+        "error_deg": _separation_deg(best.ra_deg, best.dec_deg, ra, dec),
+        "nsides": nsides, "pixels": found.pixels, "cpu_s": spent,
     }  # fmt: skip
 
 
-def run(path, events, first):
+def _separation_deg(ra1, dec1, ra2, dec2):
+    from astropy.coordinates import angular_separation
+
+    return float(np.degrees(angular_separation(*np.radians([ra1, dec1, ra2, dec2]))))
+
+
+def run(path, seeds, nsides):
     done = {row["seed"] for row in read(path)}
-    for seed in range(first, first + events):
+    for seed in seeds:
         if seed not in done:
+            line = json.dumps(one(seed, nsides)) + "\n"
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(one(seed)) + "\n")
+                file.write(line)
 
 
 def read(path):
@@ -208,9 +173,15 @@ def main():
     parser.add_argument("file", type=Path)
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--first", type=int, default=10_000)
+    parser.add_argument("--only", choices=("even", "odd"))
+    parser.add_argument("--part", default="0/1", help="i/n: every n-th of the events, from i")
+    parser.add_argument("--nsides", default="1,8,64,512")
     args = parser.parse_args()
     if args.what == "run":
-        run(args.file, args.events, args.first)
+        seeds = range(args.first, args.first + args.events)
+        wanted = [s for s in seeds if args.only is None or s % 2 == (args.only == "odd")]
+        part, parts = map(int, args.part.split("/"))
+        run(args.file, wanted[part::parts], [int(n) for n in args.nsides.split(",")])
     elif args.what == "calibrate":
         print(json.dumps(calibrate(args.file, CALIBRATION), indent=2))
     else:

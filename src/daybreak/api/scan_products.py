@@ -58,7 +58,7 @@ def write_products(
     from daybreak.report.scan import write_scan_report
 
     (folder / _RECORD).unlink(missing_ok=True)
-    result = outcome(tree, run, to_local(prepared), _evaluate(prepared), prepared.calibration)
+    result = outcome(tree, run, to_local(prepared), fits_from(prepared), prepared.calibration)
     block = provenance("scan", prepared.key(), dict(prepared.inputs))
     context = _context(prepared, tree, run, pool, result) | {"provenance": block}
     results = folder / "results"
@@ -100,7 +100,7 @@ def _cleaned(event: Event) -> Pulses:
     return clean(event)
 
 
-def _evaluate(prepared: PreparedScan) -> Any:
+def fits_from(prepared: PreparedScan) -> Any:
     """Fits at directions, from one vertex."""
 
     def evaluate(zenith: Any, azimuth: Any, vertex: Any) -> tuple[Any, Any]:
@@ -234,7 +234,7 @@ def _truth(prepared: PreparedScan, result: ScanOutcome) -> dict[str, Any] | None
     block = _direction(event, event.truth)
     vertex = np.array([best.x_m, best.y_m, best.z_m, best.t_ns])
     place = np.array([event.truth.zenith_rad]), np.array([event.truth.azimuth_rad])
-    llh, _ = _evaluate(prepared)(*place, vertex)
+    llh, _ = fits_from(prepared)(*place, vertex)
     block.pop("logl")
     return block | {
         "separation_deg": _separation_deg(

@@ -32,20 +32,10 @@ _HINT = (
     "(all in m; the scattering length is the effective one), in order of depth."
 )
 
-# Bulk ice (Ahrens et al. 2004) with one dust layer, clearer below: round assumptions of ours.
-_BUILT_IN = (
-    (1450.0, 25.0, 98.0),
-    (1550.0, 25.0, 98.0),
-    (1650.0, 25.0, 98.0),
-    (1750.0, 25.0, 98.0),
-    (1850.0, 25.0, 98.0),
-    (1950.0, 22.1, 86.6),
-    (2050.0, 6.2, 24.5),
-    (2150.0, 28.4, 111.1),
-    (2250.0, 50.0, 196.0),
-    (2350.0, 50.0, 196.0),
-    (2450.0, 50.0, 196.0),
-)
+_DUST_DEPTH_M, _DUST_WIDTH_M, _DUST_EXCESS = 2050.0, 40.0, 3.0
+_CLEAR_BELOW_M, _CLEAR_OVER_M, _CLEAR_FACTOR = 2100.0, 100.0, 0.5
+_PROFILE_M = (1350.0, 2550.0)
+"""The built-in profile; see `built_in_ice`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +127,22 @@ def layered_ice(name: str, depth_m: Any, scattering_m: Any, absorption_m: Any) -
 
 
 def built_in_ice() -> Ice:
-    """Return the coarse depth profile that comes with Daybreak."""
+    """Return the simple depth profile that comes with Daybreak, for where no table is at hand.
+
+    Bulk ice (Ahrens et al. 2004), times one factor of depth for both coefficients: a Gaussian dust
+    layer between 2000 and 2100 m, and clearer ice below it, where DeepCore was put for that reason
+    (Abbasi et al. 2012, arXiv:1109.6096). How dusty (4 times bulk) and how clear (half of bulk) are
+    round assumptions of ours: a likeness of the ice, not a measurement.
+    """
+    depth = np.arange(_PROFILE_M[0], _PROFILE_M[1] + STEP_M, STEP_M)
+    dust = _DUST_EXCESS * np.exp(-0.5 * ((depth - _DUST_DEPTH_M) / _DUST_WIDTH_M) ** 2)
+    clear = np.clip((depth - _CLEAR_BELOW_M) / _CLEAR_OVER_M, 0.0, 1.0)
+    factor = 1.0 + dust - (1.0 - _CLEAR_FACTOR) * clear
     return layered_ice(
-        "built-in coarse profile",
-        *np.array(_BUILT_IN).T,
+        "built-in simple profile (bulk, one dust layer, clearer below)",
+        depth,
+        BULK_SCATTERING_M / factor,
+        BULK_ABSORPTION_M / factor,
     )
 
 
