@@ -213,9 +213,27 @@ def test_accounts_and_accounting(slurm_accounting, profile, tmp_path):  # noqa: 
     with _open(profile("pools.default.account=foa"), tmp_path) as pools:
         job = _call(pools).result(60)["job"]
     _until(lambda: not slurm_accounting.jobs(), 10)
-    shown = slurm_accounting.run("sacct", "-X", "-n", "-P", "-j", job, "--format=Account,JobName")
-    assert shown.stdout.startswith("foa|daybreak-test-default-")
+    asked = ("sacct", "-X", "-n", "-P", "-j", job, "--format=Account,JobName")
+    # a job that ends before its start is in the database stands there as "allocation" at first;
+    # slurmctld sends its name in a round of every five seconds
+    _until(lambda: "|allocation" not in slurm_accounting.run(*asked).stdout, 20)
+    assert slurm_accounting.run(*asked).stdout.startswith("foa|daybreak-test-default-")
     assert end_of(job).state in ("CANCELLED", "COMPLETED", "FAILED")
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_a_job_that_runs_out_of_time_is_told_apart(slurm, profile, tmp_path):  # noqa: F811
+    """slurmctld looks at limits every thirty seconds."""
+    with _open(profile(), tmp_path) as pools:
+        future = _call(pools, "nap", seconds=300)
+        _until(lambda: "RUNNING" in slurm.jobs().values(), 30)
+        (job,) = slurm.jobs()
+        time.sleep(3)  # the worker has the call by then
+        assert slurm.run("scontrol", "update", f"JobId={job}", "EndTime=now+2").returncode == 0
+        with pytest.raises(WorkerLostError):
+            future.result(90)
+        assert end_of(job) == JobEnd("TIMEOUT", "TimeLimit")
 
 
 DRIVER = """
