@@ -1,33 +1,23 @@
-"""The page: one self-contained HTML file written from the tables and figures."""
+"""The page of an analysis: one self-contained HTML file from its tables and figures."""
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from daybreak.errors import ProductError
 from daybreak.products.atomic import write_text
 from daybreak.report import views
 from daybreak.report.captions import captions, ul_convention, variability
 from daybreak.report.figures import figure_specs
 from daybreak.report.headline import cards, verdict
+from daybreak.report.page import inline_figures, render_template
 from daybreak.report.rounding import fixed, significant
 from daybreak.report.spectral import CRAB_SOURCE
 from daybreak.report.spectral_views import covariance_views, models_view
 from daybreak.report.tables import ResultTables, number, texts
 
 _BINNINGS = {"run": "Per run", "night": "Per night", "minutes": "Short bins"}
-_PROLOGUE = re.compile(r"<\?xml.*?\?>\s*", re.S)
-_XMLNS = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
-_SVG_STYLE = re.compile(r"<style>.*?</style>", re.S)
-_UNSAFE = re.compile(r"<script|<foreignObject|\son\w+\s*=", re.I)
 
 
 def write_report(results: Path, figures: Path, path: Path) -> None:
@@ -53,28 +43,6 @@ def write_report(results: Path, figures: Path, path: Path) -> None:
 def render(tables: ResultTables, figures: Path) -> str:
     """The page as text."""
     return render_template("report.html", _page(tables, figures))
-
-
-def render_template(name: str, page: Mapping[str, Any]) -> str:
-    """A page from one of the package's templates, with the common style.
-
-    Parameters
-    ----------
-    name
-        File in ``templates/``.
-    page
-        What the template needs.
-    """
-    environment = Environment(
-        loader=PackageLoader("daybreak.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = resources.files("daybreak.report").joinpath("templates/style.css").read_text("utf-8")
-    template = environment.get_template(name)
-    return template.render(style=Markup(style), **page)  # noqa: S704 - our file
 
 
 def _page(tables: ResultTables, figures: Path) -> dict[str, Any]:
@@ -215,52 +183,6 @@ def _figures(tables: ResultTables, folder: Path) -> dict[str, dict[str, Any]]:
     """Figures that are there, by name: content, title and caption."""
     titles = {spec.name: spec.title for spec in figure_specs()}
     return inline_figures(titles, captions(tables), folder)
-
-
-def inline_figures(
-    titles: Mapping[str, str], said: Mapping[str, str], folder: Path
-) -> dict[str, dict[str, Any]]:
-    """Figures of `folder` that are there, by name: content, title and caption.
-
-    Parameters
-    ----------
-    titles
-        Title by name of the figure.
-    said
-        Caption by name.
-    folder
-        Folder of the figures, SVG or PNG.
-    """
-    readers: dict[str, Callable[[Path, str], Markup]] = {"svg": _inline_svg, "png": _inline_png}
-    found = {}
-    for name, title in titles.items():
-        for suffix, read in readers.items():
-            path = Path(folder) / f"{name}.{suffix}"
-            if path.is_file():
-                found[name] = {
-                    "content": read(path, title),
-                    "title": title,
-                    "caption": said.get(name, ""),
-                }
-                break
-    return found
-
-
-def _inline_svg(path: Path, title: str) -> Markup:
-    text = path.read_text(encoding="utf-8")
-    for pattern in (_PROLOGUE, _XMLNS, _SVG_STYLE):
-        text = pattern.sub("", text)
-    text = text.replace("xlink:href=", "href=")
-    if not text.startswith("<svg") or _UNSAFE.search(text):
-        raise ProductError(
-            f"{path} is not a figure of Daybreak", "Draw it again with `daybreak figures`."
-        )
-    return Markup(text)  # noqa: S704 - drawn by us, checked above
-
-
-def _inline_png(path: Path, title: str) -> Markup:
-    data = base64.b64encode(path.read_bytes()).decode()
-    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(title, data)
 
 
 def _inputs(tables: ResultTables) -> list[tuple[str, str]]:

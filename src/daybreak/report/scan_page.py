@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.products.atomic import write_text
-from daybreak.report.html import inline_figures, render_template
+from daybreak.report.page import inline_figures, render_template
 from daybreak.report.rounding import MISSING, fixed, plain, significant, whole
 from daybreak.report.scan_figures import TITLES, captions
 from daybreak.report.scan_tables import ScanTables

@@ -302,7 +302,7 @@ def _cascade_light(
 def forwardness(cos_angle: Any) -> Floats:
     """Light of a cascade by the angle to its direction, relative to the mean over the sphere.
 
-    ``a exp(b |cos theta - cos theta_c|^c) + d`` with the constants of an electron's cascade of Raedel
+    ``a exp(b |cos theta - cos theta_c|^c) + d`` with the constants for electrons of Raedel
     and Wiebusch 2013 (Astropart. Phys. 44, 102; arXiv:1210.5140).
     """
     peak = np.exp(-6.02527 * np.abs(np.asarray(cos_angle) - COS_C) ** 0.29887)
