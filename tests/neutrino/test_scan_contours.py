@@ -15,10 +15,13 @@ from daybreak.neutrino.contours import (
     project,
     unproject,
 )
+from daybreak.neutrino.maps import tile
+from daybreak.neutrino.minima import find_minima
 from daybreak.neutrino.result import ScanOutcome, outcome
+from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan import pools
 from daybreak.neutrino.scan.driver import Scan
-from daybreak.neutrino.scan.journal import Journal
+from daybreak.neutrino.scan.journal import PIXEL_DTYPE, Journal
 from daybreak.neutrino.scan.settings import ScanSettings
 from daybreak.neutrino.scan.tree import Tree
 
@@ -104,6 +107,27 @@ def test_wider_levels_give_wider_contours(tmp_path):
     areas = [contour.area_deg2 for contour in result.contours]
     assert areas == pytest.approx([np.pi * 0.04 * 22.2, np.pi * 0.04 * 64.2], rel=0.01)
     assert result.probability_scale == pytest.approx(64.2 / 4.60517, rel=1e-5)
+
+
+def test_the_search_goes_on_while_it_gains():
+    """Fits at directions near each other end at vertices that still get better one by one."""
+
+    def evaluate(zenith, azimuth, vertex):
+        ended = 0.6 * vertex[0]
+        away = np.degrees(sky.separation_rad(*centre, azimuth, np.pi / 2 - zenith))
+        llh = 100 + 0.5 * (away / 0.1) ** 2 + ended
+        return llh, np.repeat([[ended, 0.0, 0.0, 0.0]], len(zenith), axis=0)
+
+    centre = (1.5, 0.2)
+    pixels = np.sort(sky.disc(512, *np.degrees(centre), 1.0))
+    rows = np.zeros(len(pixels), PIXEL_DTYPE)
+    rows["nside"], rows["pixel"], rows["x_m"] = 512, pixels, 9.0
+    ra, dec = sky.centres(512, pixels)
+    rows["llh"] = 109 + 0.5 * (np.degrees(sky.separation_rad(*centre, ra, dec)) / 0.1) ** 2
+    levels = [(512, rows)]
+    minima, samples = find_minima(levels, tile(levels), to_local, evaluate)
+    assert minima[0].llh == pytest.approx(100, abs=0.1)
+    assert samples.llh.min() == minima[0].llh
 
 
 def test_ripples_of_one_minimum_are_one(tmp_path):

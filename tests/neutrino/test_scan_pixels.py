@@ -93,6 +93,15 @@ def test_the_best_and_the_secondary_minima_are_refined():
     assert len(to_refine(8, pixels, np.full(768, np.nan), ScanSettings())) == 0
 
 
+@pytest.mark.parametrize("nside", [1, 2, 4])
+def test_coarse_levels_are_refined_as_a_whole(nside):
+    pixels, llh = bowl(nside, 77.0, -33.0)
+    llh[5] = np.nan
+    chosen = to_refine(nside, pixels, llh, ScanSettings(n_best=3, n_minima=0))
+    assert sorted(chosen) == sorted(set(pixels.tolist()) - {int(pixels[5])})
+    assert chosen[0] == ranked(pixels, llh)[0]
+
+
 def test_the_border_is_open_until_the_neighbours_are_known():
     middle = int(sky.pixel_at(8, np.array([1.0]), np.array([0.3]))[0])
     pixels, llh = bowl(64, np.degrees(1.0), np.degrees(0.3),

@@ -19,8 +19,11 @@ from daybreak.neutrino.scan.select import local_minima
 _APART = 3.0
 _FIT_RADIUS = 2.3
 _MOST = 8
-#: what a search between the pixels may gain, at most, for a pixel to be looked at
-_GAIN = 3.0
+#: what a search between the pixels may gain, at most, for a pixel to be looked at; where hundreds
+#: of DOMs are hit the whole minimum can be as narrow as a pixel
+_GAIN = 10.0
+#: most grids of one spacing, and the gain of one that makes another worth while
+_GRIDS, _WORTH = 5, 0.05
 _VERTEX = ("x_m", "y_m", "z_m", "t_ns")
 
 
@@ -193,12 +196,11 @@ class _Search:
         ra_all, dec_all = sky.centres(nside, around["pixel"])
         here = self._step(here, ra_all, dec_all, around["llh"], size)
         for spacing in (0.4, 0.15):
-            grid = spacing * size * np.arange(-2, 3)
-            x, y = (v.ravel() for v in np.meshgrid(grid, grid))
-            ra_new, dec_new = unproject(here.ra, here.dec, x, y)
-            llh, vertices = self._fit(ra_new, dec_new, here.vertex)
-            here = here.better(ra_new, dec_new, llh, vertices)
-            here = self._step(here, ra_new, dec_new, llh, spacing * size)
+            for _ in range(_GRIDS):
+                before = here.llh
+                here = self._grid(here, spacing * size)
+                if before - here.llh < _WORTH:
+                    break
         zenith, azimuth = self.to_local(np.array([here.ra]), np.array([here.dec]))
         x_m, y_m, z_m, t_ns = (float(v) for v in here.vertex)
         return Minimum(
@@ -208,6 +210,14 @@ class _Search:
             llh=here.llh, delta_llh=0.0, x_m=x_m, y_m=y_m, z_m=z_m, t_ns=t_ns,
             nside=int(nside), pixel=int(row["pixel"]), interpolated=here.moved,
         )  # fmt: skip
+
+    def _grid(self, here: _Place, spacing: float) -> _Place:
+        """The best of 25 directions around a place, and of the paraboloid through them."""
+        grid = spacing * np.arange(-2, 3)
+        x, y = (v.ravel() for v in np.meshgrid(grid, grid))
+        ra, dec = unproject(here.ra, here.dec, x, y)
+        llh, vertices = self._fit(ra, dec, here.vertex)
+        return self._step(here.better(ra, dec, llh, vertices), ra, dec, llh, spacing)
 
     def _step(self, here: _Place, ra: Floats, dec: Floats, llh: Floats, size: float) -> _Place:
         """Go to the minimum of the paraboloid if the fit there is indeed better."""

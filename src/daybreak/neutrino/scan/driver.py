@@ -14,6 +14,7 @@ from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan.journal import Journal, Rows
 from daybreak.neutrino.scan.pixels import Floats, Pixels
 from daybreak.neutrino.scan.pools import Pool
+from daybreak.neutrino.scan.select import WHOLE_BELOW
 from daybreak.neutrino.scan.tree import Tree, Wanted
 from daybreak.neutrino.scan.work import Block
 
@@ -261,6 +262,8 @@ class Scan:
         ahead, above = waiting, len(state.settled[state.level])
         for level in range(state.level + 1, len(nsides)):
             refined = min(settings.n_best + settings.n_minima // 2, above)
+            if nsides[level - 1] < WHOLE_BELOW:
+                refined = above
             above = refined * (nsides[level] // nsides[level - 1]) ** 2
             ahead += above
         ra, dec = self._best.position_deg()

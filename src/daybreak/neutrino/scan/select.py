@@ -10,6 +10,9 @@ from daybreak.neutrino.scan.settings import ScanSettings
 
 Mask = NDArray[np.bool_]
 
+#: levels coarser than this nside are refined as a whole
+WHOLE_BELOW = 8
+
 
 def ranked(pixels: Pixels, llh: Floats) -> Pixels:
     """Positions from the best pixel to the worst; equal values by pixel number, NaN last."""
@@ -48,6 +51,10 @@ def local_minima(nside: int, pixels: Pixels, llh: Floats) -> Mask:
 def to_refine(nside: int, pixels: Pixels, llh: Floats, settings: ScanSettings) -> Pixels:
     """Pixels whose children are looked at: the best ones, and secondary minima.
 
+    Of levels coarser than `WHOLE_BELOW` it is all of them: a pixel of 15 degrees does not see a
+    minimum of a tenth of a degree inside it. Of 500 simulated tracks 3 were lost by more than 30
+    degrees when the best twelve pixels of nside 4 were refined; none with nside 8.
+
     Parameters
     ----------
     nside, pixels, llh
@@ -62,6 +69,8 @@ def to_refine(nside: int, pixels: Pixels, llh: Floats, settings: ScanSettings) -
     """
     order = ranked(pixels, llh)
     order = order[np.isfinite(llh[order])]
+    if nside < WHOLE_BELOW:
+        return np.asarray(pixels[order], np.int64)
     best = order[: settings.n_best]
     minima = local_minima(nside, pixels, llh)
     rest = [row for row in order[settings.n_best :] if minima[row]]
