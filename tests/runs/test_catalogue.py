@@ -122,6 +122,21 @@ def test_masked_and_impossible_numbers_are_unknown(tmp_path):
     assert (two.dec_pnt_deg, two.dec_obj_deg, two.livetime_s) == (10.0, 1.0, 2.0)
 
 
+def test_numbers_spelt_as_text(tmp_path):
+    observations = _observations(ZEN_PNT=["21.5", "unknown"], LIVETIME=["1e3", ""])
+    one, two = read_catalogue(_write(tmp_path, observations, _hdus())).runs
+    assert (one.zenith_deg, one.livetime_s) == (21.5, 1000.0)
+    assert np.isnan([two.zenith_deg, two.livetime_s]).all()
+
+
+@pytest.mark.parametrize("bad", [1.5, np.nan, np.inf])
+def test_ids_as_floats(tmp_path, bad):
+    store = _write(tmp_path, _observations((1.0, 2.0)), _hdus())
+    assert [r.obs_id for r in read_catalogue(store).runs] == [1, 2]
+    with pytest.raises(StoreError, match="no whole number"):
+        read_catalogue(_write(tmp_path, _observations((1.0, bad)), _hdus()))
+
+
 @pytest.mark.parametrize(
     "columns",
     [

@@ -16,8 +16,8 @@ from store_maker import index_runs, make_store, tree
 
 from daybreak.api.stores import copy_store, list_store, verify_store
 from daybreak.errors import StoreError
+from daybreak.stores.opening import open_source
 from daybreak.stores.remote import without_password
-from daybreak.stores.source import open_source
 
 
 @pytest.fixture(autouse=True)

@@ -90,6 +90,7 @@ def test_obs_ids_as_text_and_as_numbers_are_the_same() -> None:
     text = Table({"OBS_ID": np.array(["020136", " 7 ", "abc"])})
     assert ours(text).run_keys() == ["20136", "7", "abc"]
     assert ours(Table({"OBS_ID": [20136.0]})).run_keys() == ["20136"]
+    assert ours(Table({"OBS_ID": [1.5, np.nan, np.inf]})).run_keys() == ["1.5", "nan", "inf"]
     assert run_key("-012") == "-12"
     joined = stack(ours(Table({"OBS_ID": [5, 6]})), ours(Table({"OBS_ID": ["00007"]})))
     assert theirs(joined)["OBS_ID"].tolist() == [5, 6, 7]

@@ -16,8 +16,9 @@ from daybreak.errors import RequestNotFoundError
 from daybreak.pipeline.database import database_error, open_database
 from daybreak.pipeline.ledger import ledger_path
 from daybreak.pipeline.ledger_schema import LEDGER
-from daybreak.pipeline.registry import alive, durations
+from daybreak.pipeline.registry import durations
 from daybreak.pipeline.step import StepState
+from daybreak.products.processes import alive
 
 _UNFINISHED = ("RECEIVED", "WAITING_FOR_DATA", "PLANNED", "RUNNING")
 

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from daybreak.errors import EngineError
+from daybreak.products.processes import alive
 
 _PR_SET_PDEATHSIG = 1
 
@@ -40,12 +41,9 @@ def wait_for_end(pid: int) -> None:
     except ProcessLookupError:
         return
     except (OSError, AttributeError):
-        while True:
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return
+        while alive(pid):
             time.sleep(1)
+        return
     with os.fdopen(handle) as stream:
         select.select([stream], [], [])
 

@@ -18,6 +18,7 @@ from daybreak.errors import DaybreakError
 from daybreak.pipeline.database import open_database, transaction
 from daybreak.pipeline.ledger import RequestInfo
 from daybreak.pipeline.ledger_schema import REGISTRY
+from daybreak.products.processes import alive
 
 #: weight of the past in the mean duration of a step
 _MOST_SAMPLES = 20
@@ -44,17 +45,6 @@ def _open() -> Iterator[sqlite3.Connection | None]:
             yield connection
     finally:
         connection.close()
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this host lives."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def remember(info: RequestInfo, out: Path) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daybreak.errors import DiskFullError, OutputError
+from daybreak.products.processes import alive
 
 PARTIAL_MARK = ".partial-"
 
@@ -114,20 +115,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         partial.write_bytes(data)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return True
-    return state not in ("Z", "X")  # killed, but its parent has not taken notice yet
-
-
 def remove_stale_partials(folder: Path) -> list[Path]:
     """Remove temporary files that processes of this host left behind when they were killed.
 
@@ -141,7 +128,7 @@ def remove_stale_partials(folder: Path) -> list[Path]:
     removed = []
     for path in folder.rglob(f".*{PARTIAL_MARK}*"):
         pid_text = path.name.rsplit(PARTIAL_MARK, 1)[1].split(".", 1)[0]
-        if path.is_file() and pid_text.isdigit() and not _alive(int(pid_text)):
+        if path.is_file() and pid_text.isdigit() and not alive(int(pid_text)):
             path.unlink(missing_ok=True)
             removed.append(path)
     return removed

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from astropy.io import fits
-from astropy.table import Table
 from astropy.time import Time
 
 from daybreak.errors import StoreError
+from daybreak.stores.headers import DamagedFileError
+from daybreak.stores.table import IndexTable, read_table
 
 _OBS_NAMES = ("obs-index.fits.gz", "obs-index.fits")
 _HDU_NAMES = ("hdu-index.fits.gz", "hdu-index.fits")
-_IRFS = {"aeff", "edisp", "psf", "bkg", "rad_max"}
+_OBS_COLUMNS = ("OBS_ID", "RA_PNT", "DEC_PNT")
+_HDU_COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_NAME", "HDU_NAME")
 
 
 @dataclass(frozen=True)
@@ -106,58 +108,67 @@ def _index_file(root: Path, names: tuple[str, ...], what: str) -> Path:
     )
 
 
-def _read_table(path: Path) -> Table:
+def _read_index(path: Path) -> IndexTable:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = Table.read(path, hdu=1)
-    except Exception as error:
+        return read_table(path.read_bytes())
+    except (OSError, DamagedFileError) as error:
         raise StoreError(
             f"can't read the index file {path}: {str(error)[:160]}",
             "Copy it again, or make it anew with `daybreak store index`.",
         ) from error
-    for name in table.colnames:
-        if name != name.upper():
-            table.rename_column(name, name.upper())
-    return table
 
 
-def _number(row: Any, names: set[str], column: str) -> float:
-    if column not in names or np.ma.is_masked(row[column]):
-        return float("nan")
+def _need(table: IndexTable, columns: tuple[str, ...], what: str) -> None:
+    for name in columns:
+        if table.column(name) is None:
+            raise StoreError(
+                f"the {what} has no column {name}", "Make it anew with `daybreak store index`."
+            )
+
+
+def _number(text: str) -> float:
     try:
-        return float(row[column])
-    except (TypeError, ValueError):
+        return float(text)
+    except ValueError:
         return float("nan")
 
 
-def _latitude(row: Any, names: set[str], column: str) -> float:
-    value = _number(row, names, column)
-    return value if abs(value) <= 90 else float("nan")
+def _numbers(table: IndexTable, name: str) -> npt.NDArray[np.float64]:
+    """A column as floats, also where the index spells them as text; NaN where there is none."""
+    column = table.column(name)
+    if column is not None and column.is_text:
+        return np.array([_number(text) for text in column.texts()], dtype=np.float64)
+    return table.floats(name)
 
 
-def _text(row: Any, names: set[str], column: str) -> str:
-    if column not in names or np.ma.is_masked(row[column]):
-        return ""
-    value = row[column]
-    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()
+def _latitudes(table: IndexTable, name: str) -> npt.NDArray[np.float64]:
+    values = _numbers(table, name)
+    return np.where(np.abs(values) <= 90, values, np.nan)
 
 
-def _time(row: Any, names: set[str], which: str, meta: Mapping[str, Any]) -> Time | None:
-    date = _text(row, names, "DATE-OBS" if which == "TSTART" else "DATE-END")
-    clock = _text(row, names, "TIME-OBS" if which == "TSTART" else "TIME-END")
+def _times(table: IndexTable, which: str) -> list[Time | None]:
+    end = "OBS" if which == "TSTART" else "END"
+    rows = zip(
+        table.texts(f"DATE-{end}"),
+        table.texts(f"TIME-{end}"),
+        _numbers(table, which).tolist(),
+        strict=True,
+    )
+    return [_time(date, clock, seconds, table.header) for date, clock, seconds in rows]
+
+
+def _time(date: str, clock: str, seconds: float, header: Mapping[str, Any]) -> Time | None:
     try:
         if "T" in date:
             return Time(date, scale="utc")
         if date and clock:
             return Time(f"{date}T{clock}", scale="utc")
-        seconds = _number(row, names, which)
-        if np.isfinite(seconds) and "MJDREFI" in meta:
-            scale = str(meta.get("TIMESYS", "tt")).lower()
-            day = float(meta["MJDREFI"]) + float(meta.get("MJDREFF", 0.0))
+        if np.isfinite(seconds) and "MJDREFI" in header:
+            scale = str(header.get("TIMESYS", "tt")).lower()
+            day = float(header["MJDREFI"]) + float(header.get("MJDREFF", 0.0))
             scale = scale if scale in Time.SCALES else "tt"
             return Time(day, seconds / 86_400, format="mjd", scale=scale).utc
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     return None
 
@@ -181,35 +192,36 @@ def header_times(entry: RunEntry) -> tuple[Time | None, Time | None]:
     return times[0], times[1]
 
 
-def _obs_id(row: Any, root: Path) -> int:
-    try:
-        return int(row["OBS_ID"])
-    except (TypeError, ValueError, np.ma.MaskError):
-        raise StoreError(
-            f"an index of {root} has the OBS_ID {str(row['OBS_ID'])!r}, which is no whole number",
-            "Make the index anew with `daybreak store index`.",
-        ) from None
-
-
-def _hdu_entries(root: Path, table: Table) -> dict[int, dict[str, HduEntry]]:
-    names = set(table.colnames)
-    for column in ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_NAME", "HDU_NAME"):
-        if column not in names:
+def _obs_ids(root: Path, table: IndexTable) -> list[int]:
+    out = []
+    for key in table.run_keys():
+        try:
+            out.append(int(key))
+        except ValueError:
             raise StoreError(
-                f"the HDU index of {root} has no column {column}",
-                "Make it anew with `daybreak store index`.",
-            )
+                f"an index of {root} has the OBS_ID {key!r}, which is no whole number",
+                "Make the index anew with `daybreak store index`.",
+            ) from None
+    return out
+
+
+def _hdu_entries(root: Path, table: IndexTable) -> dict[int, dict[str, HduEntry]]:
+    """HDUs by run and kind.
+
+    Other than a copy, an analysis follows paths that leave the store's folder: it only reads.
+    """
+    columns = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
+    rows = zip(_obs_ids(root, table), *(table.texts(name) for name in columns), strict=True)
+    paths: dict[tuple[str, str], Path] = {}
     out: dict[int, dict[str, HduEntry]] = {}
-    for row in table:
-        kind = _text(row, names, "HDU_TYPE").lower()
-        folder, name = _text(row, names, "FILE_DIR"), _text(row, names, "FILE_NAME")
-        if not name or "\0" in name + folder:
+    for obs_id, kind, hdu_class, folder, name, hdu in rows:
+        if not name:
             continue
-        path = Path(os.path.normpath(root / ("" if folder == "--" else folder) / name))
-        entry = HduEntry(
-            kind, _text(row, names, "HDU_CLASS").lower(), path, _text(row, names, "HDU_NAME")
-        )
-        out.setdefault(_obs_id(row, root), {})[kind] = entry
+        path = paths.get((folder, name))
+        if path is None:
+            path = paths[folder, name] = Path(os.path.normpath(root / folder / name))
+        entry = HduEntry(kind.lower(), hdu_class.lower(), path, hdu)
+        out.setdefault(obs_id, {})[entry.kind] = entry
     return out
 
 
@@ -250,35 +262,31 @@ def read_catalogue(store: Path) -> Catalogue:
         raise StoreError(
             f"there is no store at {store}", "Check the path given with --store (or $VHEFITS)."
         )
-    observations = _read_table(_index_file(store, _OBS_NAMES, "observation index"))
-    hdus = _hdu_entries(store, _read_table(_index_file(store, _HDU_NAMES, "HDU index")))
-    names = set(observations.colnames)
-    for column in ("OBS_ID", "RA_PNT", "DEC_PNT"):
-        if column not in names:
-            raise StoreError(
-                f"the observation index of {store} has no column {column}",
-                "Make it anew with `daybreak store index`.",
-            )
+    observations = _read_index(_index_file(store, _OBS_NAMES, "observation index"))
+    hdu_table = _read_index(_index_file(store, _HDU_NAMES, "HDU index"))
+    _need(hdu_table, _HDU_COLUMNS, f"HDU index of {store}")
+    _need(observations, _OBS_COLUMNS, f"observation index of {store}")
+    hdus = _hdu_entries(store, hdu_table)
+    ids = _obs_ids(store, observations)
+    columns = {
+        "ra_pnt_deg": _numbers(observations, "RA_PNT").tolist(),
+        "dec_pnt_deg": _latitudes(observations, "DEC_PNT").tolist(),
+        "zenith_deg": _numbers(observations, "ZEN_PNT").tolist(),
+        "ontime_s": _numbers(observations, "ONTIME").tolist(),
+        "livetime_s": _numbers(observations, "LIVETIME").tolist(),
+        "start": _times(observations, "TSTART"),
+        "stop": _times(observations, "TSTOP"),
+        "object": observations.texts("OBJECT"),
+        "target_name": observations.texts("TARGET_NAME"),
+        "tag": observations.texts("TARGET_TAG"),
+        "target_offset_deg": _numbers(observations, "TARGET_OFFSET").tolist(),
+        "ra_obj_deg": _numbers(observations, "RA_OBJ").tolist(),
+        "dec_obj_deg": _latitudes(observations, "DEC_OBJ").tolist(),
+    }
     seen: dict[int, RunEntry] = {}
-    for row in observations:
-        obs_id = _obs_id(row, store)
-        seen[obs_id] = RunEntry(
-            obs_id=obs_id,
-            ra_pnt_deg=_number(row, names, "RA_PNT"),
-            dec_pnt_deg=_latitude(row, names, "DEC_PNT"),
-            zenith_deg=_number(row, names, "ZEN_PNT"),
-            ontime_s=_number(row, names, "ONTIME"),
-            livetime_s=_number(row, names, "LIVETIME"),
-            start=_time(row, names, "TSTART", observations.meta),
-            stop=_time(row, names, "TSTOP", observations.meta),
-            object=_text(row, names, "OBJECT"),
-            target_name=_text(row, names, "TARGET_NAME"),
-            tag=_text(row, names, "TARGET_TAG"),
-            target_offset_deg=_number(row, names, "TARGET_OFFSET"),
-            ra_obj_deg=_number(row, names, "RA_OBJ"),
-            dec_obj_deg=_latitude(row, names, "DEC_OBJ"),
-            hdus=hdus.get(obs_id, {}),
-        )
+    for row, obs_id in enumerate(ids):
+        values: dict[str, Any] = {name: column[row] for name, column in columns.items()}
+        seen[obs_id] = RunEntry(obs_id=obs_id, **values, hdus=hdus.get(obs_id, {}))
     runs = tuple(seen[key] for key in sorted(seen))
     return Catalogue(store, runs, _unindexed(hdus, seen))
 

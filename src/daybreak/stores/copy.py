@@ -33,6 +33,7 @@ from daybreak.stores.layout import (
     read_master,
     select_datasets,
 )
+from daybreak.stores.opening import open_source
 from daybreak.stores.paths import MASTER
 from daybreak.stores.plan import Known, Plan, make_plan, read_sums
 from daybreak.stores.progress import CopyResult, DatasetCopy, NoProgress, Progress
@@ -42,7 +43,6 @@ from daybreak.stores.source import (
     MissingSourceError,
     Source,
     TransientError,
-    open_source,
 )
 from daybreak.stores.transfer import Carrier, Job, StoppedError
 

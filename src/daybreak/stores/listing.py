@@ -18,8 +18,9 @@ from daybreak.errors import StoreError
 from daybreak.stores.choose import Selection, choose, iso, start_mjd, target_names
 from daybreak.stores.claims import claims_of
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
+from daybreak.stores.opening import open_source
 from daybreak.stores.quick import Facts, read_facts
-from daybreak.stores.source import Source, open_source
+from daybreak.stores.source import Source
 
 _COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
 

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from daybreak.errors import OutputError
 from daybreak.products.atomic import output_error
+from daybreak.products.processes import alive
 from daybreak.stores.paths import OWN_FOLDER, UnsafePathError, resolve
 
 MANIFEST = "manifest.jsonl"
@@ -235,17 +236,6 @@ def _last_byte(path: Path) -> bytes:
     with path.open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         return stream.read(1)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process of this host lives."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def sync_folder(folder: Path) -> None:

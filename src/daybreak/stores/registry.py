@@ -19,8 +19,8 @@ import yaml
 from daybreak.errors import ConfigError, NoDataError, OutputError, StoreIntegrityError
 from daybreak.products.atomic import commit, ensure_folder, output_error, remove_stale_partials
 from daybreak.products.digest import file_digest
+from daybreak.products.processes import alive
 from daybreak.stores.paths import UnsafePathError, inside, resolve
-from daybreak.stores.record import alive
 
 _MAX_UNPACKED = 1 << 38
 _MAX_MEMBERS = 1_000_000

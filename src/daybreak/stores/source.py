@@ -1,4 +1,4 @@
-"""Where a store is read from: a folder, a web server, or anything that fsspec can open."""
+"""What a store is read through, and the plainest of it: a folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ import contextlib
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
-from urllib.parse import unquote, urlsplit
-
-from daybreak.errors import StoreError
 
 CHUNK = 1 << 20
 _EXPECTED = 1 << 23  # most bytes of a file that the kernel is asked to read ahead
@@ -180,50 +176,3 @@ class LocalSource(Source):
             level = sorted(deeper)[:1000]
             found += level
         return found
-
-
-def open_source(
-    where: str | Path, options: Mapping[str, Any] | None = None
-) -> tuple[Source, str | None]:
-    """Open what the user named.
-
-    Parameters
-    ----------
-    where
-        Folder, path of a master file (``*.json``), or URL of either.
-    options
-        For fsspec.
-
-    Returns
-    -------
-    source : Source
-        The store's folder.
-    master : str or None
-        Name of the master file, if one was named.
-
-    Raises
-    ------
-    StoreError
-        If there is no such folder, or the URL can't be opened.
-    """
-    from daybreak.stores.remote import FsspecSource, HttpSource
-
-    text = str(where)
-    protocol, separator, rest = text.partition("://")
-    protocol = protocol.lower()
-    if separator and protocol == "file":
-        text, separator = unquote(urlsplit(text).path or rest), ""
-    master = None
-    if text.split("?", 1)[0].lower().endswith(".json"):
-        text, _slash, master = text.partition("?")[0].rpartition("/")
-        text = text or ("/" if _slash else ".")
-    if not separator:
-        folder = Path(os.path.expandvars(text)).expanduser()
-        if not folder.is_dir():
-            raise StoreError(
-                f"there is no folder {folder}", "Name the folder that holds the index files."
-            )
-        return LocalSource(folder), master
-    if protocol in {"http", "https"}:
-        return HttpSource(text), master
-    return FsspecSource(text, options), master

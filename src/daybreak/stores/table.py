@@ -143,7 +143,8 @@ class IndexTable:
                 "`daybreak store verify --repair-index` makes a new one from the files.",
             )
         if not column.is_text and column.values.dtype.kind == "f":
-            return [run_key(repr(int(v)) if v == int(v) else repr(v)) for v in column.floats()]
+            values = column.floats().tolist()
+            return [run_key(repr(int(v) if v.is_integer() else v)) for v in values]
         return [run_key(text) for text in column.texts()]
 
 

@@ -20,9 +20,10 @@ from daybreak.stores.fits import FileChecker, Hdu
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.merge import convert_times
+from daybreak.stores.opening import open_source
 from daybreak.stores.record import SUMS, FileRecord, StoreFolder, parse_sums, sums_text
 from daybreak.stores.repair import repair_index, require_writable
-from daybreak.stores.source import CHUNK, LocalSource, open_source
+from daybreak.stores.source import CHUNK, LocalSource
 from daybreak.stores.table import run_key
 from daybreak.stores.transfer import looks_like_fits
 
