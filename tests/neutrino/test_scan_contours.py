@@ -76,6 +76,24 @@ def test_a_round_minimum_has_round_contours(tmp_path, place, sigma):
         assert not contains(contour, place[0], place[1] - 1.03 * radius)
 
 
+def test_a_region_over_a_pole_is_told_from_one_over_the_other(tmp_path):
+    """A cap that reaches beyond the equator has its outline in the other hemisphere."""
+    settings = ScanSettings(nsides=(1, 8), closure_delta_llh=60.0)
+    result = scanned(tmp_path, ((30.0, 70.0, 60.0, 0.0),), settings)
+    wide = result.contours[1]  # a radius of 129 deg: down to the declination of -59 deg
+    assert wide.dec_plus_deg == pytest.approx(90 - result.best.dec_deg)
+    assert wide.dec_minus_deg == pytest.approx(result.best.dec_deg + 59, abs=4)
+    assert (wide.ra_minus_deg, wide.ra_plus_deg) == (180.0, 180.0)
+    assert contains(wide, 0.0, 90.0)
+    assert not contains(wide, 0.0, -90.0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_opposite_of_a_contour_is_not_inside(tmp_path, place):
+    for contour in scanned(tmp_path, ((*place, 0.4, 0.0),)).contours:
+        assert not contains(contour, place[0] + 180.0, -place[1])
+
+
 def test_two_islands_and_a_minimum_that_is_too_shallow(tmp_path):
     minima = ((84.1, 11.3, 0.4, 0.0), (90.0, 20.0, 0.3, 1.2), (200.0, -30.0, 0.3, 2.5))
     result = scanned(tmp_path, minima)
