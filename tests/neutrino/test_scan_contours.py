@@ -19,7 +19,7 @@ from daybreak.neutrino.result import ScanOutcome, outcome
 from daybreak.neutrino.scan import pools
 from daybreak.neutrino.scan.driver import Scan
 from daybreak.neutrino.scan.journal import Journal
-from daybreak.neutrino.scan.settings import ScanSettings
+from daybreak.neutrino.scan.settings import Region, ScanSettings
 from daybreak.neutrino.scan.tree import Tree
 
 
@@ -122,6 +122,15 @@ def test_wider_levels_give_wider_contours(tmp_path):
     areas = [contour.area_deg2 for contour in result.contours]
     assert areas == pytest.approx([np.pi * 0.04 * 22.2, np.pi * 0.04 * 64.2], rel=0.01)
     assert result.probability_scale == pytest.approx(64.2 / 4.60517, rel=1e-5)
+
+
+def test_a_circle_away_from_the_minimum_has_a_best_fit_too(tmp_path):
+    """The coarse pixels around the circle have centres outside that fit better than any inside."""
+    around = Region(ra_deg=0.0, dec_deg=90.0, radius_deg=3.0)
+    settings = ScanSettings(nsides=(1, 8, 64), around=around)
+    result = scanned(tmp_path, ((45.0, 42.0, 5.0, 0.0),), settings)
+    assert result.best.nside == 64
+    assert result.best.dec_deg > 85.0
 
 
 def test_ripples_of_one_minimum_are_one(tmp_path):
