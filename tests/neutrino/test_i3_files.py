@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 
 import i3_writer as w
@@ -76,6 +77,18 @@ def test_messages_name_file_and_frame(tmp_path):
         list(read_i3(tmp_path / "none.i3"))
     with pytest.raises(EventError, match="is a folder"):
         list(read_i3(tmp_path))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.i3"
+    os.mkfifo(pipe)
+    keep = os.open(pipe, os.O_RDWR)  # with a writer there, opening it for reading would succeed
+    os.write(keep, b"[i3]")
+    try:
+        with pytest.raises(EventError, match="no ordinary file"):
+            list(read_i3(pipe))
+    finally:
+        os.close(keep)
 
 
 def test_limits(tmp_path):

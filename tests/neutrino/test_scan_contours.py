@@ -22,7 +22,7 @@ from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan import pools
 from daybreak.neutrino.scan.driver import Scan
 from daybreak.neutrino.scan.journal import PIXEL_DTYPE, Journal
-from daybreak.neutrino.scan.settings import ScanSettings
+from daybreak.neutrino.scan.settings import Region, ScanSettings
 from daybreak.neutrino.scan.tree import Tree
 
 
@@ -79,6 +79,24 @@ def test_a_round_minimum_has_round_contours(tmp_path, place, sigma):
         assert not contains(contour, place[0], place[1] - 1.03 * radius)
 
 
+def test_a_region_over_a_pole_is_told_from_one_over_the_other(tmp_path):
+    """A cap that reaches beyond the equator has its outline in the other hemisphere."""
+    settings = ScanSettings(nsides=(1, 8), closure_delta_llh=60.0)
+    result = scanned(tmp_path, ((30.0, 70.0, 60.0, 0.0),), settings)
+    wide = result.contours[1]  # a radius of 129 deg: down to the declination of -59 deg
+    assert wide.dec_plus_deg == pytest.approx(90 - result.best.dec_deg)
+    assert wide.dec_minus_deg == pytest.approx(result.best.dec_deg + 59, abs=4)
+    assert (wide.ra_minus_deg, wide.ra_plus_deg) == (180.0, 180.0)
+    assert contains(wide, 0.0, 90.0)
+    assert not contains(wide, 0.0, -90.0)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_opposite_of_a_contour_is_not_inside(tmp_path, place):
+    for contour in scanned(tmp_path, ((*place, 0.4, 0.0),)).contours:
+        assert not contains(contour, place[0] + 180.0, -place[1])
+
+
 def test_two_islands_and_a_minimum_that_is_too_shallow(tmp_path):
     minima = ((84.1, 11.3, 0.4, 0.0), (90.0, 20.0, 0.3, 1.2), (200.0, -30.0, 0.3, 2.5))
     result = scanned(tmp_path, minima)
@@ -128,6 +146,15 @@ def test_the_search_goes_on_while_it_gains():
     minima, samples = find_minima(levels, tile(levels), to_local, evaluate)
     assert minima[0].llh == pytest.approx(100, abs=0.1)
     assert samples.llh.min() == minima[0].llh
+
+
+def test_a_circle_away_from_the_minimum_has_a_best_fit_too(tmp_path):
+    """The coarse pixels around the circle have centres outside that fit better than any inside."""
+    around = Region(ra_deg=0.0, dec_deg=90.0, radius_deg=3.0)
+    settings = ScanSettings(nsides=(1, 8, 64), around=around)
+    result = scanned(tmp_path, ((45.0, 42.0, 5.0, 0.0),), settings)
+    assert result.best.nside == 64
+    assert result.best.dec_deg > 85.0
 
 
 def test_ripples_of_one_minimum_are_one(tmp_path):

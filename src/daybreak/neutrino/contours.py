@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -322,11 +322,10 @@ def _bounds(lines: list[Floats], ra0: float, dec0: float) -> tuple[float, float,
     low, high = points[:, 1].min(), points[:, 1].max()
     away = np.mod(points[:, 0] - ra0 + np.pi, 2 * np.pi) - np.pi
     left, right = away.min(), away.max()
-    for line in lines:
-        turns = np.unwrap(line[:, 0])
-        if abs(turns[-1] - turns[0]) > np.pi:  # around a pole
-            left, right = -np.pi, np.pi
-            low, high = (low, np.pi / 2) if line[:, 1].mean() > 0 else (-np.pi / 2, high)
+    poles = [_inside(lines, 0.0, dec) for dec in (-90.0, 90.0)]
+    if any(poles):
+        left, right = -np.pi, np.pi
+        low, high = -np.pi / 2 if poles[0] else low, np.pi / 2 if poles[1] else high
     extent = np.degrees(
         [max(-left, 0.0), max(right, 0.0), max(dec0 - low, 0.0), max(high - dec0, 0.0)]
     )
@@ -334,13 +333,26 @@ def _bounds(lines: list[Floats], ra0: float, dec0: float) -> tuple[float, float,
 
 
 def contains(contour: Contour, ra_deg: float, dec_deg: float) -> bool:
-    """Whether a direction lies inside a contour (even-odd rule over its lines)."""
+    """Whether a direction lies inside a contour.
+
+    The first line on the way east decides, by the side it turns to us: lines run with the region
+    on their right, seen with east to the right. Counting lines would not do on a sphere, where a
+    line around a direction is one around its antipode too.
+    """
+    return _inside([np.radians(line) for line in contour.polygons], ra_deg, dec_deg)
+
+
+def _inside(lines: Sequence[Floats], ra_deg: float, dec_deg: float) -> bool:
     ra0, dec0 = np.radians(ra_deg), np.radians(dec_deg)
-    crossings = 0
-    for line in contour.polygons:
-        x, y = project(ra0, dec0, np.radians(line[:, 0]), np.radians(line[:, 1]))
+    nearest, inside = np.inf, False
+    for line in lines:
+        x, y = project(ra0, dec0, line[:, 0], line[:, 1])
         x_next, y_next = np.roll(x, -1), np.roll(y, -1)
         over = (y > 0) != (y_next > 0)
         step = np.where(over, y_next - y, 1.0)
-        crossings += int(np.sum(over & (x - y * (x_next - x) / step > 0)))
-    return crossings % 2 == 1
+        at = x - y * (x_next - x) / step
+        at = np.where(over & (at > 0), at, np.inf)
+        first = int(np.argmin(at))
+        if at[first] < nearest:
+            nearest, inside = float(at[first]), bool(y_next[first] < y[first])
+    return inside

@@ -95,6 +95,8 @@ def _reco(reco: Reco) -> dict[str, Any]:
 def is_own_event(path: str | Path) -> bool:
     """Tell whether a file is one of these, by how it begins."""
     try:
+        if not Path(path).is_file():  # opening a pipe would wait for a writer
+            return False
         with Path(path).open("rb") as file:
             head = file.read(64)
     except OSError:

@@ -122,14 +122,16 @@ def _candidates(
     levels: list[tuple[int, Rows]], tiling: Tiling, delta_llh: float
 ) -> list[tuple[int, Rows]]:
     """Rows of local minima among the tiles, per nside; a margin for what the fit still gains."""
-    best = float(np.nanmin(tiling.llh))
+    # a tile that inherits a coarser pixel's value was not fitted itself, and can't be the best
+    best = float(np.nanmin(tiling.llh[tiling.own]))
     found = []
     for nside, rows in levels:
         if not len(rows):
             continue
         lowest = local_minima(nside, rows["pixel"], rows["llh"])
         leaf = np.isin(rows["pixel"], tiling.pixel[(tiling.nside == nside) & tiling.own])
-        pick = lowest & leaf & (rows["llh"] <= best + delta_llh + _GAIN)
+        # the best one counts even beside a better pixel whose children are all worse than it
+        pick = leaf & (lowest | (rows["llh"] == best)) & (rows["llh"] <= best + delta_llh + _GAIN)
         found.append((nside, rows[pick][np.argsort(rows["llh"][pick], kind="stable")][:_MOST]))
     return found
 

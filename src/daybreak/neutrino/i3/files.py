@@ -36,6 +36,9 @@ def kind_of(head: bytes) -> str:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading; what goes wrong with it becomes an EventError."""
     try:
+        # a pipe would block until somebody writes, and can't be read twice
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise EventError(f"{path} is no ordinary file", "Save the event to a file first.")
         with path.open("rb") as file:
             yield file
     except IsADirectoryError:
