@@ -17,6 +17,7 @@ from daybreak.pipeline.execute import execute
 from daybreak.pipeline.jobs import JobEnd
 from daybreak.pipeline.ledger import Ledger, RequestInfo
 from daybreak.pipeline.progress import eta_s
+from daybreak.pipeline.request import RequestState
 from daybreak.pipeline.step import Plan, Resources, StepState
 
 
@@ -226,3 +227,23 @@ def test_many_steps_in_a_chain_and_side_by_side(here, step, root):
     steps += [step(f"p{i}") for i in range(150)]
     results = run_plan(Plan(tuple(steps)), root)
     assert set(_states(results).values()) == {"DONE"} and len(results) == 300
+
+
+def test_the_folder_of_a_driver_killed_at_its_very_end_goes(
+    here, step, root, tmp_path, monkeypatch
+):
+    """Nothing is left to do, so no engine is started whose folder would replace it."""
+    monkeypatch.setattr("daybreak.pipeline.sizing._short_tmp", lambda: str(tmp_path))
+    plan = Plan((step("a"),))
+    run_plan(plan, root)
+    with Ledger(root, RequestInfo()) as ledger:
+        ledger.receive()
+        ledger.move(RequestState.PLANNED, "")
+        ledger.move(RequestState.RUNNING)
+    left = tmp_path / "daybreak-engine-left"
+    left.mkdir()
+    (left / ".owner").touch()
+    assert all(result.cached for result in run_plan(plan, root).values())
+    assert not left.exists()
+    (view,) = ledger_view.requests(root)
+    assert view.state == "DONE"

@@ -21,6 +21,7 @@ from daybreak.pipeline.pools import PRELOAD, cancel_stale, open_pools
 from daybreak.pipeline.progress import Progress, ProgressEvent
 from daybreak.pipeline.registry import driving, durations, learn_durations, remember
 from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.sizing import clear_folders
 from daybreak.pipeline.step import Plan, StepResult, StepState
 from daybreak.products.digest import value_digest
 
@@ -121,12 +122,18 @@ def _enter(ledger: Ledger, plan: Plan, profile: EngineProfile) -> RequestState:
     state = ledger.receive()
     if state is RequestState.RUNNING:
         cancel_stale(profile, ledger.request.id)
+        clear_folders(profile, ledger.request.id, _scratch(ledger.root))
         ledger.move(RequestState.PLANNED, "its driver was gone")
         state = RequestState.PLANNED
     steps = [(s.name, s.function, s.label, s.required) for s in plan.steps]
     ledger.enter_plan(plan, value_digest(steps))
     recover(ledger, {step.name: step for step in plan.steps})
     return state
+
+
+def _scratch(root: Path) -> Path:
+    """Where the engine's own files go if its profile does not say."""
+    return root / ".daybreak" / "engine"
 
 
 def _begin(ledger: Ledger, info: RequestInfo, root: Path, profile: EngineProfile) -> None:
@@ -150,7 +157,7 @@ def _run(
         open_pools(
             profile,
             tag=info.id,
-            scratch=root / ".daybreak" / "engine",
+            scratch=_scratch(root),
             width=len(left),
             workers=workers,
             preload=preload,

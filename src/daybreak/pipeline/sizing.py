@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daybreak.config.engine import EngineProfile, PoolConfig
 from daybreak.errors import EngineError
-from daybreak.pipeline.scratch import make_scratch
+from daybreak.pipeline.scratch import make_scratch, remove_abandoned
 from daybreak.pipeline.step import Resources
 
 #: longest temporary folder below which Unix sockets still fit
@@ -88,6 +88,18 @@ def _short_tmp() -> str:
     return folder if short else "/tmp"  # noqa: S108 - mkdtemp makes a private folder
 
 
+def _folder_names(profile: EngineProfile, tag: str, scratch: Path) -> tuple[str, Path]:
+    """How the names of the engine's folders begin, and where they are."""
+    if profile.kind == "local":
+        return "daybreak-engine-", Path(_short_tmp())
+    return f"engine-{tag}-", (profile.scratch or scratch).absolute()
+
+
+def clear_folders(profile: EngineProfile, tag: str, scratch: Path) -> None:
+    """Remove what drivers that were killed have left of `run_folder`."""
+    remove_abandoned(*_folder_names(profile, tag, scratch))
+
+
 def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
     """Make the folder for the engine's own files.
 
@@ -96,9 +108,9 @@ def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
     EngineError
         If it can't be made, or its name can't stand in a job's script.
     """
+    prefix, base = _folder_names(profile, tag, scratch)
     if profile.kind == "local":
-        return make_scratch("daybreak-engine-", Path(_short_tmp()))
-    base = (profile.scratch or scratch).absolute()
+        return make_scratch(prefix, base)
     if not _SAFE_PATH.fullmatch(str(base)):
         raise EngineError(
             f"the engine's folder {base} has characters that job scripts can't hold",
@@ -106,7 +118,7 @@ def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
         )
     try:
         base.mkdir(parents=True, exist_ok=True)
-        return make_scratch(f"engine-{tag}-", base)
+        return make_scratch(prefix, base)
     except OSError as error:
         raise EngineError(
             f"the engine's folder {base} can't be used: {error.strerror}",
