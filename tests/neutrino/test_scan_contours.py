@@ -157,6 +157,23 @@ def test_a_circle_away_from_the_minimum_has_a_best_fit_too(tmp_path):
     assert result.best.dec_deg > 85.0
 
 
+def test_a_contour_ends_at_the_edge_of_the_circle_and_is_open(tmp_path):
+    """What lies outside was not fitted: its coarser parents say nothing of it."""
+    settings = ScanSettings(around=Region(ra_deg=83.3, dec_deg=11.3, radius_deg=1.0))
+    part = scanned(tmp_path, ((84.1, 11.3, 0.2, 0.0),), settings)
+    (tmp_path / "whole").mkdir()
+    whole = scanned(tmp_path / "whole", ((84.1, 11.3, 0.2, 0.0),))
+    assert [c.closed for c in whole.contours] == [True, True]
+    assert [c.closed for c in part.contours] == [False, False]
+    areas = [contours.area_deg2 for contours in (part.contours[1], whole.contours[1])]
+    assert 0.8 * areas[1] < areas[0] < 0.97 * areas[1]
+    away = [
+        np.degrees(sky.separation_rad(*np.radians([83.3, 11.3]), *np.radians(line).T)).max()
+        for line in part.contours[1].polygons
+    ]
+    assert max(away) < 1.0 + 2 * sky.size_deg(512) < 0.8 + 0.2 * np.sqrt(whole.contours[1].ts)
+
+
 def test_ripples_of_one_minimum_are_one(tmp_path):
     result = scanned(tmp_path, ((84.1, 11.3, 0.4, 0.0), (84.25, 11.3, 0.4, 0.3)))
     assert len(result.minima) == 1

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from daybreak.errors import ConfigError
 from daybreak.neutrino.maps import Tiling
+from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan.pixels import Floats
 
 _GRID = 360
 _SR_TO_DEG2 = (180.0 / np.pi) ** 2
 #: values far above the contours are cut off, so that they don't shape the interpolation near them
 _CUT = 3.0
+#: stands for the value of tiles that were not fitted: a region ends there, and is not closed
+_UNKNOWN = 1e9
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ class Contour:
     ra_minus_deg, ra_plus_deg, dec_minus_deg, dec_plus_deg
         Extent around the best fit, each positive (rectangular bounds).
     closed
-        False where the region reaches pixels that were not looked at with the finest nside.
+        False where the region reaches pixels that were not looked at with the finest nside, or
+        the border of what was looked at.
     """
 
     probability: float
@@ -201,14 +205,23 @@ def contours(
     points = _points(tiling, samples, llh)
     values = [level for _, level in scale.levels]
     parts = [_lines(points, group, values) for group in _groups(points, scale.ts_90)]
-    ts = 2 * (tiling.llh - llh)
-    finest = int(tiling.nside.max())
     found = []
     for i, (probability, level) in enumerate(scale.levels):
         lines = [line for part in parts for line in part[i]]
-        open_ = bool(((tiling.nside < finest) & (ts < level)).any())
-        found.append(_contour(probability, level, lines, ra0, dec0, not open_))
+        closed = _is_closed(tiling, llh, level)
+        found.append(_contour(probability, level, lines, ra0, dec0, closed))
     return tuple(found)
+
+
+def _is_closed(tiling: Tiling, llh: float, level: float) -> bool:
+    """Whether all of a region, and what lies around it, was looked at with the finest nside."""
+    finest = int(tiling.nside.max())
+    inside = tiling.own & (2 * (tiling.llh - llh) < level)
+    if (tiling.nside[inside] < finest).any():
+        return False
+    around = sky.neighbours(finest, tiling.pixel[inside])
+    fitted = tiling.pixel[tiling.own & (tiling.nside == finest)]
+    return bool(np.isin(around[around >= 0], fitted).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +241,8 @@ def _points(tiling: Tiling, samples: tuple[Floats, Floats, Floats], llh: float) 
     size = np.sqrt(tiling.area_sr())
     fine = np.full(len(samples[0]), np.sqrt(4 * np.pi / (12.0 * finest**2)))
     all_ra, all_dec = np.append(samples[0], ra), np.append(samples[1], dec)
-    ts = np.append(2 * (samples[2] - llh), 2 * (tiling.llh - llh))
+    known = np.where(tiling.own, tiling.llh, _UNKNOWN)
+    ts = np.append(2 * (samples[2] - llh), 2 * (known - llh))
     order = np.lexsort((np.arange(len(ts)), ts))
     xyz = _vectors(all_ra[order], all_dec[order])
     close = np.round(xyz / (0.02 * fine[0] if len(fine) else 1e-6)).astype(np.int64)

@@ -76,7 +76,7 @@ def labels(
             (
                 "open-contour",
                 "A contour reaches pixels that were not looked at with the finest nside; its "
-                "outline is rough there.",
+                "outline is rough there, or ends where the scan did.",
             )
         )
     if result.calibration.name in _CALIBRATIONS:

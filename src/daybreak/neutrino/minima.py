@@ -22,7 +22,7 @@ _MOST = 8
 #: what a search between the pixels may gain, at most, for a pixel to be looked at; where hundreds
 #: of DOMs are hit the whole minimum can be as narrow as a pixel
 _GAIN = 10.0
-#: most grids of one spacing, and the gain of one that makes another worth while
+#: most grids of the closest spacing, and the gain of one that makes another worth while
 _GRIDS, _WORTH = 5, 0.05
 _VERTEX = ("x_m", "y_m", "z_m", "t_ns")
 
@@ -197,12 +197,14 @@ class _Search:
         around = self.levels[nside]
         ra_all, dec_all = sky.centres(nside, around["pixel"])
         here = self._step(here, ra_all, dec_all, around["llh"], size)
-        for spacing in (0.4, 0.15):
-            for _ in range(_GRIDS):
-                before = here.llh
-                here = self._grid(here, spacing * size)
-                if before - here.llh < _WORTH:
-                    break
+        here = self._grid(here, 0.4 * size)
+        for _ in range(_GRIDS):
+            before = here.llh
+            here = self._grid(here, 0.15 * size)
+            pixel = sky.pixel_at(nside, np.array([here.ra]), np.array([here.dec]))
+            outside = not np.isin(pixel, around["pixel"]).all()  # down a slope at a scan's edge
+            if before - here.llh < _WORTH or outside:
+                break
         zenith, azimuth = self.to_local(np.array([here.ra]), np.array([here.dec]))
         x_m, y_m, z_m, t_ns = (float(v) for v in here.vertex)
         return Minimum(
