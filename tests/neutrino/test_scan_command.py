@@ -63,6 +63,24 @@ def physics(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("name", ["zenith", "azimuth"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_directions_that_are_no_numbers_are_refused(tmp_path: Path, capsys, name, value):
+    code = cli("simulate", "event", f"--{name}", value, "-o", str(tmp_path / "e.json"))
+    said = capsys.readouterr().err
+    assert code in (2, 3) and name in said and "energy" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_directions_all_the_way_round_are_one(tmp_path: Path):
+    for degrees in ("-90", "270", "630"):
+        path = tmp_path / f"e{degrees}.json"
+        assert cli("simulate", "event", "--azimuth", degrees, "-o", str(path)) == 0
+    one, two, three = (json.loads(p.read_text())["truth"] for p in sorted(tmp_path.iterdir()))
+    assert one["azimuth_rad"] == pytest.approx(two["azimuth_rad"]) == np.radians(270)
+    assert three["azimuth_rad"] == pytest.approx(np.radians(270))
+
+
 def test_results_follow_the_schema_and_find_the_truth(whole: Path):
     found = results(whole)
     jsonschema.Draft202012Validator(scan_schema()).validate(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,12 @@ def simulate_event(
         The file can't be written.
     """
     from daybreak._version import __version__
+
+    for name, angle in (("zenith", zenith_rad), ("azimuth", azimuth_rad)):
+        if angle is not None and not math.isfinite(angle):
+            raise ConfigError(f"the {name} is no number", "Give --zenith and --azimuth in degrees.")
+    if azimuth_rad is not None:
+        azimuth_rad = azimuth_rad % (2 * math.pi)
     from daybreak.neutrino.event_io import write_event
     from daybreak.simulate.tracks import simulate_useful_track
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ class Pandel:
         time_ns = pulses.time_ns[first]
         if not (np.isfinite(time_ns).all() and np.isfinite(charge).all()):
             raise EventError(f"{event.source}: a pulse has no finite time or charge", "")
+        _compile()
         return self._prepared(xyz, time_ns, charge)
 
     def _prepared(
@@ -124,6 +126,15 @@ class Pandel:
                 "minimiser": "BFGS, analytic gradient",
             },
         )
+
+
+@lru_cache(maxsize=1)
+def _compile() -> None:
+    """Compile the fit, or load it compiled, so that no pixel's time holds that."""
+    model = Pandel("pandel-spe", bulk_ice(), 15.0, False, True)
+    xyz = np.array([[0.0, 0.0, 17.0 * i] for i in range(MIN_DOMS)])
+    tiny = model._prepared(xyz, 60.0 * np.arange(MIN_DOMS), np.ones(MIN_DOMS))
+    tiny.fit_many(np.array([1.0]), np.array([0.0]), np.array([[tuple(s) for s in tiny.seeds()]]))
 
 
 def _integral(ice: Ice, z: NDArray[np.float64], column: int) -> NDArray[np.float64]:
