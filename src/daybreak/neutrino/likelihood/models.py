@@ -133,7 +133,8 @@ def _compile() -> None:
     """Compile the fit, or load it compiled, so that no pixel's time holds that."""
     model = Pandel("pandel-spe", bulk_ice(), 15.0, False, True)
     xyz = np.array([[0.0, 0.0, 17.0 * i] for i in range(MIN_DOMS)])
-    tiny = model._prepared(xyz, 60.0 * np.arange(MIN_DOMS), np.ones(MIN_DOMS))
+    times = np.arange(0.0, 60.0 * MIN_DOMS, 60.0)
+    tiny = model._prepared(xyz, times, np.ones(MIN_DOMS))
     tiny.fit_many(np.array([1.0]), np.array([0.0]), np.array([[tuple(s) for s in tiny.seeds()]]))
 
 
