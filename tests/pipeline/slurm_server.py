@@ -231,7 +231,7 @@ class Slurm:
                 >= count
             )
 
-        self._wait(there, "the nodes", 40)
+        self._wait(there, "the nodes", 90)
 
     def _wait(self, ready, what: str, seconds: float = 20) -> None:
         end = time.monotonic() + seconds
