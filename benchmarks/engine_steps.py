@@ -278,7 +278,7 @@ def real(
     from daybreak.pipeline.ledger import RequestInfo
     from daybreak.pipeline.pools import PRELOAD
 
-    modules = PRELOAD if preload == "full" else (*PRELOAD[:2], "benchmarks.engine_steps")
+    modules = PRELOAD if preload == "full" else (*PRELOAD[:1], "benchmarks.engine_steps")
     requested, wall, cpu = time.time(), time.monotonic(), time.process_time()
     results = run_plan(
         flat_plan(out, count, seconds),
