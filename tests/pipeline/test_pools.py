@@ -202,6 +202,24 @@ def test_answers_errors_and_priorities(tmp_path):
 
 
 @pytest.mark.slow
+def test_an_interrupted_end_is_an_end_all_the_same(tmp_path, monkeypatch):
+    """Ctrl-C while the engine is shut: what comes after is shut too."""
+    from daybreak.pipeline import pools as module
+
+    def close(pools):
+        ended(pools)
+        raise KeyboardInterrupt
+
+    ended = module.EnginePools.close
+    monkeypatch.setattr(module.EnginePools, "close", close)
+    monkeypatch.setattr("daybreak.pipeline.sizing._short_tmp", lambda: str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), _open(tmp_path, width=1, workers=1) as pools:
+        _nap(pools, 0.1).result(30)
+        assert len(list(tmp_path.glob("daybreak-engine-*"))) == 1
+    assert not list(tmp_path.iterdir())
+    assert not _family()
+
+
 def test_any_process_may_be_lost(tmp_path):
     """A worker, busy or idle; the manager, its helpers, the interchange: the pool goes on."""
     with _open(tmp_path) as pools:

@@ -122,9 +122,10 @@ def _enter(ledger: Ledger, plan: Plan, profile: EngineProfile) -> RequestState:
     state = ledger.receive()
     if state is RequestState.RUNNING:
         cancel_stale(profile, ledger.request.id)
-        clear_folders(profile, ledger.request.id, _scratch(ledger.root))
         ledger.move(RequestState.PLANNED, "its driver was gone")
         state = RequestState.PLANNED
+    if state is not RequestState.DONE:
+        clear_folders(profile, ledger.request.id, _scratch(ledger.root))
     steps = [(s.name, s.function, s.label, s.required) for s in plan.steps]
     ledger.enter_plan(plan, value_digest(steps))
     recover(ledger, {step.name: step for step in plan.steps})

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -253,21 +253,27 @@ def open_pools(
         engine.begin(width)
         yield engine
     finally:
-        if engine is not None:
-            engine.close()
-        else:
-            for pool in pools.values():
-                pool.close()
-        if local is not None:
-            local.discard()
-        if link is not None:
-            link.close()
-        if janitor is not None:
-            if any(pool.left_behind for pool in pools.values()):
-                janitor.leave()
+        with ExitStack() as end:  # Ctrl-C in the middle of it does not skip the rest
+            end.callback(remove_scratch, folder)
+            if janitor is not None:
+                end.callback(_dismiss, janitor, pools)
+            if link is not None:
+                end.callback(link.close)
+            if local is not None:
+                end.callback(local.discard)
+            if engine is not None:
+                end.callback(engine.close)
             else:
-                janitor.done()
-        remove_scratch(folder)
+                for pool in pools.values():
+                    end.callback(pool.close)
+
+
+def _dismiss(janitor: Janitor, pools: Mapping[str, Pool]) -> None:
+    """End the janitor, or leave it to cancel what could not be cancelled now."""
+    if any(pool.left_behind for pool in pools.values()):
+        janitor.leave()
+    else:
+        janitor.done()
 
 
 def _local_setup(
