@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
 import pytest
+from checker import marked
 
 from daybreak.pipeline import ledger_view
 from daybreak.pipeline.engine import run_plan
@@ -189,28 +190,22 @@ def driver(root, tmp_path, monkeypatch):
         if process.poll() is None:
             process.kill()
         process.wait()
-    for left in _marked(root):
-        left.kill()
+    for left, _ in _marked(root):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _marked(root: Path) -> list[psutil.Process]:
+def _marked(root: Path) -> list[tuple[int, str]]:
     """Every process that descends from a driver of this test, by its environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("DAYBREAK_TEST_MARK") == str(root):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            continue
-    return [p for p in found if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    return list(marked(f"DAYBREAK_TEST_MARK={root}\0"))
 
 
 def _none_left(root: Path, seconds: float = 10) -> list[str]:
     end = time.monotonic() + seconds
     while (left := _marked(root)) and time.monotonic() < end:
         time.sleep(0.2)
-    return [" ".join(p.cmdline()) for p in left]
+    return [line for _, line in left]
 
 
 @pytest.mark.slow

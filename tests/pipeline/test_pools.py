@@ -9,8 +9,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+from checker import marked
 
 from daybreak.config.engine import PoolConfig, load_engine
 from daybreak.errors import EngineError, WorkerLostError
@@ -24,8 +24,11 @@ PRELOAD = ("pool_steps",)
 
 
 @pytest.fixture(autouse=True)
-def _importable(monkeypatch):
+def mark(monkeypatch, tmp_path) -> str:
+    """What the environment of this test's processes holds, and no other's."""
     monkeypatch.setenv("PYTHONPATH", str(HERE))
+    monkeypatch.setenv("DAYBREAK_TEST_MARK", str(tmp_path))
+    return f"DAYBREAK_TEST_MARK={tmp_path}\0"
 
 
 @contextmanager
@@ -35,12 +38,16 @@ def _open(tmp_path, **values):
         yield pools
 
 
-def _family() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+def _find(mark: str, word: str) -> int:
+    return next(pid for pid, line in marked(mark) if word in line)
 
 
-def _find(word: str) -> psutil.Process:
-    return next(p for p in _family() if any(word in part for part in p.cmdline()))
+def _left(mark: str) -> list[tuple[int, str]]:
+    """Processes that are still there after two seconds."""
+    end = time.monotonic() + 2
+    while (left := list(marked(mark))) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
 
 
 def _workers(pools, count: int = 2) -> list[int]:
@@ -171,8 +178,7 @@ def test_a_lost_answer_is_missed(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_answers_errors_and_priorities(tmp_path):
-    before = {p.pid for p in _family()}
+def test_answers_errors_and_priorities(tmp_path, mark):
     with _open(tmp_path, workers=1) as pools:
         assert pools.capacity("default") == 1 and pools.label_for(Resources()) == "default"
         answer = pools.submit("pool_steps:now", {}, label="default").result(30)
@@ -193,16 +199,14 @@ def test_answers_errors_and_priorities(tmp_path):
         assert order == ["alert", "alert2", "night", "night2"]
         running = _nap(pools, 60)
         time.sleep(0.3)
+        assert len(list(marked(mark))) >= 3  # an interchange, a manager, a worker
     with pytest.raises(WorkerLostError, match="closed"):
         running.result(0)
-    end = time.monotonic() + 2
-    while (left := {p.pid for p in _family()} - before) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not left
+    assert _left(mark) == []
 
 
 @pytest.mark.slow
-def test_an_interrupted_end_is_an_end_all_the_same(tmp_path, monkeypatch):
+def test_an_interrupted_end_is_an_end_all_the_same(tmp_path, monkeypatch, mark):
     """Ctrl-C while the engine is shut: what comes after is shut too."""
     from daybreak.pipeline import pools as module
 
@@ -216,11 +220,12 @@ def test_an_interrupted_end_is_an_end_all_the_same(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt), _open(tmp_path, width=1, workers=1) as pools:
         _nap(pools, 0.1).result(30)
         assert len(list(tmp_path.glob("daybreak-engine-*"))) == 1
+        assert len(list(marked(mark))) >= 3  # an interchange, a manager, a worker
     assert not list(tmp_path.iterdir())
-    assert not _family()
+    assert _left(mark) == []
 
 
-def test_any_process_may_be_lost(tmp_path):
+def test_any_process_may_be_lost(tmp_path, mark):
     """A worker, busy or idle; the manager, its helpers, the interchange: the pool goes on."""
     with _open(tmp_path) as pools:
         pids = _workers(pools)
@@ -233,7 +238,7 @@ def test_any_process_may_be_lost(tmp_path):
         for word in ("interchange", "pipeline.workers", "multiprocessing.forkserver"):
             busy = _nap(pools, 60)
             time.sleep(0.5)
-            _find(word).kill()
+            os.kill(_find(mark, word), signal.SIGKILL)
             with pytest.raises(WorkerLostError):
                 busy.result(30)
             assert _nap(pools, 0.01).result(30)["pid"]

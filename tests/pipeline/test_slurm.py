@@ -10,8 +10,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+from checker import marked
 from slurm_fixtures import slurm, slurm_accounting  # noqa: F401 - fixtures
 
 from daybreak.config.engine import load_engine
@@ -274,23 +274,11 @@ def test_no_job_outlives_its_driver(slurm, profile, tmp_path, number):  # noqa: 
     time.sleep(2)
     process.send_signal(number)
     process.wait(20)
-    took = _until(lambda: not slurm.jobs() and not _marked(str(tmp_path)), 30)
+    took = _until(
+        lambda: not slurm.jobs() and not list(marked(f"DAYBREAK_TEST_MARK={tmp_path}\0")), 30
+    )
     print(f"all gone {took:.1f} s after {number.name}")
     assert list(scratch.iterdir()) == []
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if (
-                process.environ().get("DAYBREAK_TEST_MARK") == mark
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @pytest.mark.slurm
