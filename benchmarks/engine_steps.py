@@ -200,7 +200,8 @@ def simulate(out: Path, plan_name: str, workers: int) -> dict[str, Any]:
     """Run a plan on simulated workers; what that cost the driver."""
     from daybreak.pipeline import drive
     from daybreak.pipeline.board import Board
-    from daybreak.pipeline.ledger import Ledger, RequestInfo
+    from daybreak.pipeline.ledger import Ledger
+    from daybreak.pipeline.request import RequestInfo
 
     clock = Clock(zero=time.time())
     drive.time = clock  # type: ignore[assignment]
@@ -275,8 +276,8 @@ def real(
 
     from daybreak.config.engine import load_engine
     from daybreak.pipeline.engine import run_plan
-    from daybreak.pipeline.ledger import RequestInfo
     from daybreak.pipeline.pools import PRELOAD
+    from daybreak.pipeline.request import RequestInfo
 
     modules = PRELOAD if preload == "full" else (*PRELOAD[:1], "benchmarks.engine_steps")
     requested, wall, cpu = time.time(), time.monotonic(), time.process_time()

@@ -16,8 +16,8 @@ from daybreak.api import requests as api
 from daybreak.cli import main as cli
 from daybreak.errors import OutputError, RequestNotFoundError
 from daybreak.pipeline import ledger_view, registry
-from daybreak.pipeline.ledger import Ledger, RequestInfo, ledger_path
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.ledger import Ledger, ledger_path
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.products.lock import folder_lock
 
 CHEAP = ("maps.enabled=false", "lightcurve.enabled=false", "spectrum.enabled=false")

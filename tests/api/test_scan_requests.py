@@ -6,7 +6,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +17,18 @@ import pytest
 import daybreak
 from daybreak.api import requests as api
 from daybreak.api.scan_engine import Sender
-from daybreak.errors import ConfigError, InterruptedByUser, SchedulerError, WorkerLostError
+from daybreak.errors import (
+    ConfigError,
+    EngineError,
+    InterruptedByUser,
+    RequestCancelled,
+    SchedulerError,
+    WorkerLostError,
+)
 from daybreak.pipeline import ledger_view
 from daybreak.pipeline.blocks import Trouble
+from daybreak.pipeline.ledger import Ledger
+from daybreak.pipeline.request import RequestState
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +84,95 @@ def test_a_scan_that_was_stopped_is_resumed(event, tmp_path):
     result = api.resume(view)
     assert result.complete and ledger_view.requests(out)[0].state == "DONE"
     assert _numbers(out) == _numbers(whole)
+
+
+def test_the_steps_of_a_scan(event, tmp_path):
+    """What status and show have to say: both steps, their products, and the log."""
+    out = tmp_path / "out"
+    daybreak.scan(event, out=out, **DUMMY)
+    view = api.find(out)
+    steps = {step.name: step for step in api.steps(view)}
+    assert list(steps) == ["pixels", "products"] and dict(view.steps) == {"DONE": 2}
+    assert all(step.attempts == 1 and step.host for step in steps.values())
+    _, history = api.step(view, "products")
+    made = {row["path"] for row in history["products"]}
+    assert made == {"report.html", "results/results.json"}
+    log = Path(steps["pixels"].log).read_text()
+    assert "fit the pixels: begun" in log and log.endswith("DONE\n")
+    assert api.garbage(out, older_than_s=0) == []
+
+
+def test_a_scan_is_cancelled_by_another(event, tmp_path):
+    """``daybreak cancel`` ends it within seconds; the map so far is there, and it goes on."""
+    out, seen = tmp_path / "out", []
+
+    def slow(progress):
+        seen.append(progress)
+        time.sleep(0.3)
+
+    def ask():
+        while len(seen) < 2:
+            time.sleep(0.05)
+        seen.append(api.cancel(api.find(out)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    began = time.monotonic()
+    with pytest.raises(RequestCancelled, match="shows the map so far"):
+        daybreak.scan(event, out=out, progress=slow, nsides=(1, 8, 64), likelihood="dummy")
+    asking.join()
+    assert time.monotonic() - began < 20
+    assert seen[-1].state == "CANCELLED" and (out / "report.html").is_file()
+    view = api.find(out)
+    assert {step.name: step.state for step in api.steps(view)} == dict.fromkeys(
+        ("pixels", "products"), "PENDING"
+    )
+    assert api.to_resume() == [], "who cancels does not want it to go on by itself"
+    assert api.resume(view).complete and api.find(out).state == "DONE"
+
+
+def test_a_driver_that_was_killed_at_the_end(event, tmp_path, monkeypatch):
+    """All products are there, but the ledger still says RUNNING."""
+    out, move = tmp_path / "out", Ledger.move
+
+    def die(ledger, new, reason=""):
+        if new is RequestState.DONE:
+            raise SystemExit(9)
+        move(ledger, new, reason)
+
+    monkeypatch.setattr(Ledger, "move", die)
+    with pytest.raises(SystemExit):
+        daybreak.scan(event, out=out, **DUMMY)
+    monkeypatch.undo()
+    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "state"))
+    assert api.find(out).state == "RUNNING"
+    daybreak.scan(event, out=out, **DUMMY)
+    assert api.find(out).state == "DONE" and api.to_resume() == []
+
+
+@pytest.mark.parametrize(("name", "fitted"), [("products", False), ("pixels", True)])
+def test_a_step_of_a_scan_is_made_again(event, tmp_path, name, fitted):
+    out = tmp_path / "out"
+    daybreak.scan(event, out=out, **DUMMY)
+    before = (out / "report.html").stat().st_mtime_ns
+    result = api.retry(api.find(out), [name])
+    assert bool(result.fitted) is fitted and result.complete
+    assert (out / "report.html").stat().st_mtime_ns > before
+    assert api.find(out).state == "DONE"
+
+
+def test_a_fit_that_fails_is_told(event, tmp_path, monkeypatch):
+    def fail(*_):
+        raise EngineError("no fit today", "Try tomorrow.")
+
+    monkeypatch.setattr("daybreak.neutrino.scan.driver._rows", fail)
+    out = tmp_path / "out"
+    with pytest.raises(EngineError, match="no fit today"):
+        daybreak.scan(event, out=out, **DUMMY)
+    view = api.find(out)
+    pixels = api.steps(view)[0]
+    assert (view.state, view.reason) == ("FAILED", "no fit today")
+    assert (pixels.state, pixels.reason, pixels.hint) == ("FAILED", "no fit today", "Try tomorrow.")
 
 
 def test_an_engine_that_is_not_known(event, tmp_path):

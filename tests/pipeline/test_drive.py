@@ -15,9 +15,9 @@ from daybreak.pipeline.blocks import Trouble
 from daybreak.pipeline.engine import run_plan
 from daybreak.pipeline.execute import execute
 from daybreak.pipeline.jobs import JobEnd
-from daybreak.pipeline.ledger import Ledger, RequestInfo
+from daybreak.pipeline.ledger import Ledger
 from daybreak.pipeline.progress import eta_s
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.pipeline.step import Plan, Resources, StepState
 
 

@@ -18,8 +18,8 @@ from daybreak.pipeline import database, ledger_schema, ledger_view
 from daybreak.pipeline.attempt import note_path, read_note, write_note
 from daybreak.pipeline.execute import execute
 from daybreak.pipeline.intake import recover
-from daybreak.pipeline.ledger import Ledger, RequestInfo, ledger_path
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.ledger import Ledger, ledger_path
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.pipeline.step import Plan, StepResult, StepState
 from daybreak.pipeline.transitions import REQUEST, STEP, check_request, check_step
 

@@ -108,8 +108,8 @@ def drive(options: argparse.Namespace) -> Mapping[str, object]:
     """Run the plan; how it ended."""
     from daybreak.config.engine import load_engine
     from daybreak.pipeline.engine import run_plan
-    from daybreak.pipeline.ledger import RequestInfo
     from daybreak.pipeline.pools import PRELOAD
+    from daybreak.pipeline.request import RequestInfo
     from daybreak.products.atomic import ensure_folder, remove_stale_partials
     from daybreak.products.lock import folder_lock
 

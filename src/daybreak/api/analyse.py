@@ -24,8 +24,7 @@ from daybreak.errors import (
 from daybreak.instruments.profiles import profile_for
 from daybreak.pipeline.analysis import AnalysisPlan, plan_analysis
 from daybreak.pipeline.engine import Progress, run_plan
-from daybreak.pipeline.ledger import RequestInfo
-from daybreak.pipeline.request import AnalysisRequest
+from daybreak.pipeline.request import AnalysisRequest, RequestInfo
 from daybreak.pipeline.step import Plan, StepResult, StepState
 from daybreak.products.atomic import ensure_folder, remove_stale_partials, write_text
 from daybreak.products.lock import folder_lock

@@ -17,12 +17,12 @@ from daybreak.errors import DaybreakError, OutputError, RequestNotFoundError
 from daybreak.pipeline import ledger_view
 from daybreak.pipeline.collect import Removable, leftovers, old_products, remove
 from daybreak.pipeline.intake import recover
-from daybreak.pipeline.ledger import Ledger, RequestInfo, ledger_path
+from daybreak.pipeline.ledger import Ledger, ledger_path
 from daybreak.pipeline.ledger_view import RequestView, StepView
 from daybreak.pipeline.pools import cancel_stale
 from daybreak.pipeline.progress import Progress
 from daybreak.pipeline.registry import known_requests
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.pipeline.step import StepState
 from daybreak.products.lock import folder_lock
 

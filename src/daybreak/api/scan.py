@@ -20,7 +20,7 @@ from daybreak.products.atomic import ensure_folder, remove_stale_partials
 from daybreak.products.lock import folder_lock
 
 if TYPE_CHECKING:
-    from daybreak.neutrino.scan.driver import Report, ScanRun
+    from daybreak.neutrino.scan.driver import Report, ScanProgress, ScanRun
     from daybreak.neutrino.scan.pools import Pool
     from daybreak.neutrino.scan.tree import Tree
 
@@ -116,19 +116,31 @@ def run_scan(
 ) -> ScanResult:
     """Run a prepared scan in its output folder."""
     from daybreak.api.scan_products import finished, write_products
-    from daybreak.api.scan_request import recorded
+    from daybreak.api.scan_request import (
+        PIXELS,
+        PRODUCTS,
+        asked_again,
+        recorded,
+        settled,
+        table_path,
+    )
     from daybreak.pipeline.lifeline import interruptible
 
     _check_engine(engine, workers)
     folder = ensure_folder(out.resolve())
     with folder_lock(folder), interruptible():
         remove_stale_partials(folder)
-        if finished(folder, prepared.key()):
+        again = asked_again(prepared, folder)
+        if not again and settled(prepared, folder) and finished(folder, prepared.key()):
             return _result(folder, 0)
-        with recorded(prepared, folder, workers, engine) as record:
-            tree, run, pool = _fit(prepared, folder, workers, engine, progress)
-            write_products(prepared, folder, tree, run, pool)
-            record.complete = run.complete
+        if PIXELS in again:
+            table_path(prepared, folder).unlink(missing_ok=True)
+        with recorded(prepared, folder, workers, engine, progress) as record:
+            with record.step(PIXELS):
+                tree, run, pool = _fit(prepared, folder, workers, engine, record.look)
+                record.complete = run.complete
+            with record.step(PRODUCTS):
+                write_products(prepared, folder, tree, run, pool)
     result = _result(folder, run.fitted)
     if not run.complete:
         raise InterruptedByUser(
@@ -149,14 +161,13 @@ def _fit(
     """Fit what is missing."""
     import numpy as np
 
+    from daybreak.api.scan_request import table_path
     from daybreak.neutrino.scan.driver import Scan
     from daybreak.neutrino.scan.journal import Journal
     from daybreak.neutrino.scan.tree import Tree
 
-    key = prepared.fit_key()
     tree = Tree(prepared.settings)
-    path = folder / ".daybreak" / "scan" / f"pixels-{key[:16]}.bin"
-    with Journal(path, key) as journal:
+    with Journal(table_path(prepared, folder), prepared.fit_key()) as journal:
         known = len(tree.add(journal.rows))
         seeds = np.array([tuple(s) for s in prepared.prepared.seeds()], float).reshape(-1, 4)
         with open_pool(prepared, workers, engine, folder) as pool:
@@ -201,13 +212,16 @@ def resume_request(spec: Mapping[str, Any], out: Path, *, progress: Any = None) 
     out
         Its output folder.
     progress
-        Not used: a scan has no steps.
+        Told how far it is.
 
     Raises
     ------
     LedgerError
         If this version does not understand it.
     """
+    from daybreak.api.scan_request import progress_text
+    from daybreak.pipeline.progress import ProgressEvent
+
     values = dict(spec)
     try:
         workers, engine = int(values.pop("workers")), str(values.pop("engine"))
@@ -223,4 +237,9 @@ def resume_request(spec: Mapping[str, Any], out: Path, *, progress: Any = None) 
             f"the scan in {out} is not one that this Daybreak understands: {error}",
             "Run its command again.",
         ) from None
-    return run_scan(prepared, out, workers=workers, engine=engine)
+
+    def tell(now: ScanProgress) -> None:
+        progress(ProgressEvent(0, 2, message=progress_text(now)))
+
+    report = tell if progress is not None else None
+    return run_scan(prepared, out, workers=workers, engine=engine, progress=report)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from daybreak.config.engine import EngineProfile, load_engine
@@ -15,12 +12,12 @@ from daybreak.pipeline.board import Board
 from daybreak.pipeline.drive import Driver
 from daybreak.pipeline.failures import RetryPolicy
 from daybreak.pipeline.intake import clear_notes, recover
-from daybreak.pipeline.ledger import Ledger, RequestInfo
-from daybreak.pipeline.lifeline import interruptible
+from daybreak.pipeline.ledger import Ledger
+from daybreak.pipeline.lifeline import interruptible, undisturbed
 from daybreak.pipeline.pools import PRELOAD, cancel_stale, open_pools
 from daybreak.pipeline.progress import Progress, ProgressEvent
 from daybreak.pipeline.registry import driving, durations, learn_durations, remember
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.pipeline.sizing import clear_folders
 from daybreak.pipeline.step import Plan, StepResult, StepState
 from daybreak.products.digest import value_digest
@@ -193,17 +190,3 @@ def _well(result: StepResult) -> bool:
     return result.state is StepState.DONE or (
         result.state is StepState.SKIPPED and (result.cached or result.attempts > 0)
     )
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Hold back Ctrl-C while the end is written down."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    old = {s: signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)

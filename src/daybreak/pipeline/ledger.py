@@ -14,7 +14,6 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from daybreak.pipeline.database import (
 from daybreak.pipeline.digests import Digests
 from daybreak.pipeline.failures import FailureKind
 from daybreak.pipeline.ledger_schema import LEDGER
-from daybreak.pipeline.request import RequestState
+from daybreak.pipeline.request import RequestInfo, RequestState
 from daybreak.pipeline.step import Plan, Step, StepResult, StepState
 from daybreak.pipeline.transitions import check_request, check_step
 from daybreak.products.digest import code_digest, value_digest
@@ -41,37 +40,6 @@ _OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
 def ledger_path(root: Path) -> Path:
     """Where the ledger of an output folder is."""
     return root / ".daybreak" / "ledger.sqlite"
-
-
-@dataclass(frozen=True)
-class RequestInfo:
-    """What the ledger keeps of a request.
-
-    Attributes
-    ----------
-    id
-        Short name that people use; the same request has the same one.
-    key
-        Idempotency key.
-    kind, target, origin, requester
-        Of the request.
-    spec
-        JSON-able description from which the request can be made again.
-    engine
-        Name of the engine profile.
-    priority
-        Higher goes first.
-    """
-
-    id: str = "plan"
-    key: str = ""
-    kind: str = "plan"
-    target: str = ""
-    origin: str = "python"
-    requester: str = ""
-    spec: Mapping[str, Any] = field(default_factory=dict)
-    engine: str = "local"
-    priority: int = 0
 
 
 class Ledger:
@@ -317,6 +285,20 @@ class Ledger:
                 ),
             )
         return number
+
+    def remark(self, name: str, text: str) -> None:
+        """Note how far a step that runs has come; its state stays."""
+        with self._write():
+            state = self._state_of(name)
+            if state is not None and not state.ended:
+                self.to(name, state, text)
+
+    def key_of(self, name: str) -> str | None:
+        """The key a step was last begun with; '' if it was asked for again, None if never begun."""
+        row = self.db.execute(
+            "SELECT key FROM steps WHERE request=? AND name=?", (self.request.id, name)
+        ).fetchone()
+        return row["key"] if row is not None and self.attempts(name) else None
 
     def attempts(self, name: str) -> int:
         """How many attempts a step has had, in all runs of the request."""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from daybreak.errors import DaybreakError
 from daybreak.pipeline.database import open_database, transaction
-from daybreak.pipeline.ledger import RequestInfo
 from daybreak.pipeline.ledger_schema import REGISTRY
+from daybreak.pipeline.request import RequestInfo
 from daybreak.products.processes import alive
 
 #: weight of the past in the mean duration of a step

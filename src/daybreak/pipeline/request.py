@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -83,3 +86,34 @@ class AnalysisRequest(Frozen):
     def priority(self) -> int:
         """Alerts (scans and follow-up) go before analyses, these before a nightly run."""
         return {RequestKind.DAILY: -10, RequestKind.ANALYSIS: 0}.get(self.kind, 10)
+
+
+@dataclass(frozen=True)
+class RequestInfo:
+    """What the ledger keeps of a request.
+
+    Attributes
+    ----------
+    id
+        Short name that people use; the same request has the same one.
+    key
+        Idempotency key.
+    kind, target, origin, requester
+        Of the request.
+    spec
+        JSON-able description from which the request can be made again.
+    engine
+        Name of the engine profile.
+    priority
+        Higher goes first.
+    """
+
+    id: str = "plan"
+    key: str = ""
+    kind: str = "plan"
+    target: str = ""
+    origin: str = "python"
+    requester: str = ""
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    engine: str = "local"
+    priority: int = 0

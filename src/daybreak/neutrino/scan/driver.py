@@ -24,6 +24,8 @@ _LARGEST_BLOCK = 64
 _FIRST_BLOCK = 2
 #: blocks in flight per worker
 _DEPTH = 2
+#: longest time between two reports, although nothing arrives, in seconds
+_LOOK_S = 1.0
 
 ToLocal = Callable[[Floats, Floats], tuple[Floats, Floats]]
 
@@ -142,7 +144,7 @@ class Scan:
     first_seeds
         Vertices (k, 4) from which the pixels of the coarsest level start.
     report
-        Called after each block.
+        Called after each block, and every second; it may raise KeyboardInterrupt to stop the scan.
     """
 
     tree: Tree
@@ -198,7 +200,7 @@ class Scan:
                 del queue[:size]
             if not queue and len(self._active) < self.pool.workers:
                 self._guess(state, slots)
-            for done_level, pixels in self._collect():
+            for done_level, pixels in self._collect(_LOOK_S):
                 if done_level == level:
                     needed.difference_update(int(p) for p in pixels)
             if self.report is not None:
@@ -241,8 +243,8 @@ class Scan:
         self._active[future] = (level, pixels)
         self._sent.update((level, int(p)) for p in pixels)
 
-    def _collect(self, timeout_s: float | None = None) -> list[tuple[int, Pixels]]:
-        """Take in the blocks that are done; wait for one where none is."""
+    def _collect(self, timeout_s: float) -> list[tuple[int, Pixels]]:
+        """Take in the blocks that are done; wait for one, but no longer than that, if none is."""
         done, _ = wait(self._active, timeout=timeout_s, return_when=FIRST_COMPLETED)
         arrived = []
         for future in done:
