@@ -198,19 +198,25 @@ def test_run_lists(tmp_path):
     path = tmp_path / "runs.txt"
     path.write_text("# Crab\n23523  Crab wobble\n\n  23526 # good\n23523\n  # done\n")
     assert read_run_list(path) == (23523, 23526)
-    for text, line in (("23523\nabc\n", 2), ("\n\n1.5\n", 3), ("1,2\n", 1)):
+    path.write_text("night,OBS_ID\n2004-12-05,23523\n2004-12-06,23526\n")
+    assert read_run_list(path) == (23523, 23526), "a table, as 'daybreak store list' writes it"
+    for text, line in (("23523\nabc\n", 2), ("\n\n1.5\n", 3)):
         path.write_text(text)
-        with pytest.raises(ConfigError, match=rf"runs\.txt:{line}: expected an observation id"):
+        with pytest.raises(ConfigError, match=rf"runs\.txt:{line}: expected a run number"):
+            read_run_list(path)
+    for text in ("OBS_ID\nx7\n", "9" * 5000):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="is not a whole number"):
             read_run_list(path)
     path.write_text("# none\n\n")
-    with pytest.raises(ConfigError, match="is empty"):
+    with pytest.raises(ConfigError, match="names no run"):
         read_run_list(path)
     with pytest.raises(ConfigError, match="can't read the run list"):
         read_run_list(tmp_path / "no.txt")
     with pytest.raises(ConfigError, match="can't read the run list"):
         read_run_list(tmp_path)
     path.write_bytes(b"\xff\xfe1\n")
-    with pytest.raises(ConfigError, match="can't read the run list"):
+    with pytest.raises(ConfigError, match="is not a text file"):
         read_run_list(path)
 
 

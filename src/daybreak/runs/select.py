@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from daybreak.errors import ConfigError, NoDataError, TargetError
 from daybreak.products.night import night_of
 from daybreak.runs.catalogue import Catalogue, RunEntry, header_times
 from daybreak.runs.targets import Target
+from daybreak.stores import choose
 
 
 @dataclass(frozen=True)
@@ -46,32 +48,18 @@ class Selection:
 
 
 def read_run_list(path: Path) -> tuple[int, ...]:
-    """Read a run list: the first token of each line is the observation id, ``#`` starts a comment.
+    """Read a run list as ``daybreak store copy`` does: numbers, or a table with OBS_ID.
 
     Raises
     ------
     ConfigError
-        If the file can't be read or a line starts with something else than a number.
+        If the file can't be read or a run is not a whole number.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"can't read the run list {path}: {error}", "Check --runs.") from None
-    out = []
-    for number, line in enumerate(lines, 1):
-        token = line.split("#", 1)[0].split()
-        if not token:
-            continue
-        try:
-            out.append(int(token[0]))
-        except ValueError:
-            raise ConfigError(
-                f"{path}:{number}: expected an observation id, found {token[0]!r}",
-                "One run per line, the number first; lines that start with # are comments.",
-            ) from None
-    if not out:
-        raise ConfigError(f"the run list {path} is empty", "One observation id per line.")
-    return tuple(dict.fromkeys(out))
+    runs = choose.read_run_list(path)
+    for run in runs:
+        if not re.fullmatch(r"-?\d{1,18}", run):
+            raise ConfigError(f"{path}: the run {run[:40]!r} is not a whole number")
+    return tuple(int(run) for run in runs)
 
 
 def _time_window(config: SelectionConfig) -> tuple[Time | None, Time | None]:

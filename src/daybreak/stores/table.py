@@ -20,6 +20,7 @@ from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, data_size, pa
 
 Array = npt.NDArray[Any]
 
+_WHOLE = re.compile(r"-?[0-9]{1,4000}")
 _TFORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 _DTYPES = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _DTYPES |= {"C": ">c8", "M": ">c16"}
@@ -151,7 +152,7 @@ class IndexTable:
 def run_key(text: str) -> str:
     """Canonical spelling of an OBS_ID: ``' 020136'`` and ``20136`` are the same run."""
     text = text.strip()
-    return str(int(text)) if text.lstrip("-").isdigit() and text.isascii() else text
+    return str(int(text)) if _WHOLE.fullmatch(text) else text
 
 
 def _field(header: dict[str, Any], number: int) -> tuple[str, str, int]:
