@@ -96,7 +96,8 @@ def test_the_steps_of_a_scan(event, tmp_path):
     assert all(step.attempts == 1 and step.host for step in steps.values())
     _, history = api.step(view, "products")
     made = {row["path"] for row in history["products"]}
-    assert made == {"report.html", "results/results.json"}
+    assert made == {"report.html", "results.json"}
+    assert all((out / row["path"]).stat().st_size == row["size"] for row in history["products"])
     log = Path(steps["pixels"].log).read_text()
     assert "fit the pixels: begun" in log and log.endswith("DONE\n")
     assert api.garbage(out, older_than_s=0) == []

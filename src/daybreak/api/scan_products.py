@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _RECORD = Path(".daybreak") / "scan" / "products.json"
 _NEARBY_DEG = 3.0
 _MOST_NEARBY = 20
+#: two directions that differ by less are one that was rounded
+_SAME_DEG = 0.001
 TIME_CONVENTION = (
     "ICRS at the event's start time; site at latitude -89.9944 deg, longitude -62.6081 deg; "
     "UT1 - UTC taken as 0, no refraction (as IceCube's own conversion)"
@@ -221,7 +223,22 @@ def _recos(
             zenith_deg, azimuth_deg, block["zenith_deg"], block["azimuth_deg"]
         )
         found.append(block)
-    return sorted(found, key=lambda b: (b["separation_deg"], b["name"]))
+    return sorted(_each_once(found), key=lambda b: (b["separation_deg"], b["name"]))
+
+
+def _each_once(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without what a message repeats from its frames under a shorter name, e.g. ``splinempe``."""
+    kept: list[dict[str, Any]] = []
+    for block in sorted(blocks, key=lambda b: (-len(b["name"]), b["name"])):
+        ending = block["name"].lower()
+        place = block["zenith_deg"], block["azimuth_deg"]
+        if not any(
+            other["name"].lower().endswith(ending)
+            and _separation_deg(*place, other["zenith_deg"], other["azimuth_deg"]) < _SAME_DEG
+            for other in kept
+        ):
+            kept.append(block)
+    return kept
 
 
 def _truth(prepared: PreparedScan, result: ScanOutcome) -> dict[str, Any] | None:

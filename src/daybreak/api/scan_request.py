@@ -52,7 +52,7 @@ def _plan(prepared: PreparedScan, folder: Path) -> Plan:
     )  # fmt: skip
     products = Step(
         PRODUCTS, "daybreak.api.scan_products:write_products", {"pixels": table},
-        {"results": folder / "results" / "results.json", "report": folder / "report.html"},
+        {"results": folder / "results.json", "report": folder / "report.html"},
         label="contours, maps, report",
     )  # fmt: skip
     return Plan((pixels, products))
