@@ -21,8 +21,9 @@ demo: setup
 	$(BIN)/daybreak simulate event --seed 3 --energy 100000 -o demo/track.json
 	$(BIN)/daybreak scan demo/track.json -o demo/track
 
+# three at a time on two cores: half of the time of the long tests is waiting for somebody
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not slow and not slurm and not mail and not browser and not peer"

@@ -162,7 +162,7 @@ def driver(root, tmp_path, monkeypatch):
     scratch = Path(tempfile.mkdtemp(prefix="dbt-", dir="/tmp"))
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
-    environment = os.environ | {"DAYBREAK_TEST_MARK": str(root)}
+    environment = os.environ | {"DAYBREAK_TEST_MARK": str(root), "SPT_NOENV": "1"}
     started = []
 
     def start(

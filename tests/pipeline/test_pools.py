@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ def mark(monkeypatch, tmp_path) -> str:
     """What the environment of this test's processes holds, and no other's."""
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.setenv("DAYBREAK_TEST_MARK", str(tmp_path))
+    monkeypatch.setenv("SPT_NOENV", "1")  # the interchange sets its title, and keeps this then
     return f"DAYBREAK_TEST_MARK={tmp_path}\0"
 
 
@@ -216,13 +218,16 @@ def test_an_interrupted_end_is_an_end_all_the_same(tmp_path, monkeypatch, mark):
 
     ended = module.EnginePools.close
     monkeypatch.setattr(module.EnginePools, "close", close)
-    monkeypatch.setattr("daybreak.pipeline.sizing._short_tmp", lambda: str(tmp_path))
-    with pytest.raises(KeyboardInterrupt), _open(tmp_path, width=1, workers=1) as pools:
-        _nap(pools, 0.1).result(30)
-        assert len(list(tmp_path.glob("daybreak-engine-*"))) == 1
-        assert len(list(marked(mark))) >= 3  # an interchange, a manager, a worker
-    assert not list(tmp_path.iterdir())
-    assert _left(mark) == []
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # sockets lie below it
+        monkeypatch.setattr("daybreak.pipeline.sizing._short_tmp", lambda: short)
+        there, folders = 0, []
+        with pytest.raises(KeyboardInterrupt), _open(tmp_path, width=1, workers=1) as pools:
+            _nap(pools, 0.1).result(30)
+            folders = [path.name for path in Path(short).iterdir()]
+            there = len(list(marked(mark)))
+        assert len(folders) == 1 and folders[0].startswith("daybreak-engine-")
+        assert there >= 3, "an interchange, a manager, a worker"
+        assert list(Path(short).iterdir()) == [] and _left(mark) == []
 
 
 def test_any_process_may_be_lost(tmp_path, mark):

@@ -130,15 +130,14 @@ def test_steps_run_in_named_jobs_that_end_with_the_pools(slurm, profile, tmp_pat
 @pytest.mark.slow
 def test_a_cancelled_job_is_noticed_and_replaced(slurm, profile, tmp_path):  # noqa: F811
     note = tmp_path / "note.json"
-    with _open(profile("pools.default.max_blocks=1"), tmp_path) as pools:
+    patient = profile("pools.default.max_blocks=1", "heartbeat_threshold=5 min")
+    with _open(patient, tmp_path) as pools:
         future = _call(pools, "noted", note=str(note), seconds=60)
         _until(note.exists, 30)
         (job,) = slurm.jobs()
-        start = time.monotonic()
         slurm.run("scancel", job)
         with pytest.raises(WorkerLostError):
-            future.result(30)
-        assert time.monotonic() - start < 8, "before its heartbeats are missed"
+            future.result(60)  # long before its heartbeats are missed
         assert pools.job_of({"job": job}).state == "CANCELLED"
         assert _call(pools).result(30)["job"] not in ("", job)
         assert pools.health() is None
@@ -265,7 +264,7 @@ def test_no_job_outlives_its_driver(slurm, profile, tmp_path, number):  # noqa: 
     path.write_text(PROFILE.replace("max_blocks: 3", "max_blocks: 5"))
     script, scratch = tmp_path / "driver.py", tmp_path / "scratch"
     script.write_text(DRIVER)
-    mark = {"DAYBREAK_TEST_MARK": str(tmp_path)}
+    mark = {"DAYBREAK_TEST_MARK": str(tmp_path), "SPT_NOENV": "1"}
     process = subprocess.Popen(
         [sys.executable, str(script), str(path), str(scratch)], env=os.environ | mark
     )
