@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from daybreak.errors import (
     SchedulerError,
     WorkerLostError,
 )
+from daybreak.neutrino.scan.pools import Pool
 from daybreak.pipeline import ledger_view
 from daybreak.pipeline.blocks import Trouble
 from daybreak.pipeline.ledger import Ledger
@@ -130,6 +132,26 @@ def test_a_scan_is_cancelled_by_another(event, tmp_path):
     )
     assert api.to_resume() == [], "who cancels does not want it to go on by itself"
     assert api.resume(view).complete and api.find(out).state == "DONE"
+
+
+def test_a_scan_that_is_stopped_before_its_first_pixel(event, tmp_path, monkeypatch):
+    """There is no map yet; the message says so, and the scan goes on as if it had not begun."""
+
+    @contextmanager
+    def queue(*_):
+        yield Pool(lambda block: Future(), 2, "queue")
+
+    def stop(progress):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("daybreak.api.scan.open_pool", queue)
+        with pytest.raises(InterruptedByUser, match="before the first pixel"):
+            daybreak.scan(event, out=out, progress=stop, **DUMMY)
+    view = api.find(out)
+    assert view.state == "PLANNED" and not (out / "report.html").exists()
+    assert api.resume(view).complete
 
 
 def test_a_driver_that_was_killed_at_the_end(event, tmp_path, monkeypatch):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import random
 import time
+from concurrent.futures import Future
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -232,6 +234,25 @@ def test_progress_tells_the_best_fit_and_the_time_to_go(tmp_path: Path):
     assert last.eta_s == pytest.approx(0.0, abs=1e-6)
     assert all(a.best_llh >= b.best_llh for a, b in pairwise(seen))
     assert done.wall_s < 20
+
+
+def test_a_scan_that_waits_for_its_workers_can_be_stopped(tmp_path: Path):
+    """As on a cluster whose queue is full: nothing arrives, and progress is told all the same."""
+
+    @contextmanager
+    def queue(*_):
+        yield pools.Pool(lambda block: Future(), 2, "queue")
+
+    seen = []
+
+    def stop(progress: ScanProgress) -> None:
+        seen.append(progress)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    _, done = run(tmp_path, pool=queue, report=stop)
+    assert not done.complete and done.fitted == 0
+    assert seen[0].total == 0 and seen[0].best_nside == 0 and np.isnan(seen[0].eta_s)
 
 
 def test_an_event_survives_the_way_to_a_worker():

@@ -139,8 +139,11 @@ def run_scan(
             with record.step(PIXELS):
                 tree, run, pool = _fit(prepared, folder, workers, engine, record.look)
                 record.complete = run.complete
-            with record.step(PRODUCTS):
-                write_products(prepared, folder, tree, run, pool)
+            if run.complete or len(tree):
+                with record.step(PRODUCTS):
+                    write_products(prepared, folder, tree, run, pool)
+    if not run.complete and not len(tree):
+        raise InterruptedByUser("stopped before the first pixel was fitted", "Run it again.")
     result = _result(folder, run.fitted)
     if not run.complete:
         raise InterruptedByUser(

@@ -253,10 +253,11 @@ def recorded(
         if record.complete:
             ledger.move(RequestState.DONE)
         elif record.cancelled:
-            ledger.move(RequestState.CANCELLED, "cancelled; the map so far is there")
+            ledger.move(RequestState.CANCELLED, "cancelled")
+            page = folder / "report.html"
+            so_far = f"; {page} shows the map so far" if page.is_file() else ""
             raise RequestCancelled(
-                f"the scan was cancelled; {folder / 'report.html'} shows the map so far",
-                "'daybreak resume' takes it up.",
+                f"the scan was cancelled{so_far}", "'daybreak resume' takes it up."
             )
         else:
-            ledger.move(RequestState.PLANNED, "stopped by the user; the map so far is there")
+            ledger.move(RequestState.PLANNED, "stopped by the user")
