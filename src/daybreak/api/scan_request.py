@@ -145,7 +145,7 @@ class Record:
             seconds=time.monotonic() - self._since, outputs=digests, host=str(note["host"]),
         )  # fmt: skip
         ledger.ended(step, self.key, result, self._number, note)
-        self._say(step.name, f"{state.value} {result.reason}".strip())
+        self._say(step.name, f"{state.value} after {result.seconds:.1f} s. {result.reason}".strip())
 
     def _stopped(self, name: str, why: str, note: dict[str, Any]) -> None:
         with undisturbed():
@@ -171,15 +171,14 @@ class Record:
         """
         if self.report is not None:
             self.report(now)
-        time_s = time.monotonic()
-        if time_s - self._looked < _LOOK_S:
-            return
-        self._looked = time_s
-        text = progress_text(now)
-        self.ledger.remark(PIXELS, text)
+        time_s, text = time.monotonic(), progress_text(now)
         if now.nside != self._nside or time_s - self._logged > _LOG_S:
             self._nside, self._logged = now.nside, time_s
             self._say(PIXELS, text)
+        if time_s - self._looked < _LOOK_S:
+            return
+        self._looked = time_s
+        self.ledger.remark(PIXELS, text)
         if self.ledger.wanted() == "cancel":
             self.cancelled = True
             raise KeyboardInterrupt
