@@ -206,7 +206,7 @@ def bench_large(work: Path, args: argparse.Namespace) -> None:
 
 
 def bench_http(work: Path, _args: argparse.Namespace) -> None:
-    from test_store_remote import sequential_copy
+    from servers import sequential_copy
 
     source = work / "web"
     make_store(source, 150, noise=20_000)

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, settings
 
 from here_pools import HerePools
 
-settings.register_profile(
-    "daybreak", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("daybreak")
+# the same examples each time, so that a change is not refused for what it has not done;
+# DAYBREAK_HYPOTHESIS=explore looks for new ones
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("daybreak", max_examples=60, derandomize=True, **_COMMON)
+settings.register_profile("explore", max_examples=600, **_COMMON)
+settings.load_profile(os.environ.get("DAYBREAK_HYPOTHESIS", "daybreak"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,6 +29,8 @@ class Behaviour:
     only: str = ""  # only for paths that contain this
     seed: int = 1
     requests: list[tuple[str, str]] = field(default_factory=list)
+    at_once: int = 0  # requests that are being answered
+    most_at_once: int = 0
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -63,7 +65,11 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.mutex:
             how.requests.append((self.command, self.path))
             dice = [self.server.random.random() for _ in range(5)]
+            how.at_once += 1
+            how.most_at_once = max(how.most_at_once, how.at_once)
         time.sleep(how.latency)
+        with self.server.mutex:
+            how.at_once -= 1
         path = self._find()
         if path is None:
             if how.html_for_missing:
@@ -125,3 +131,17 @@ def serving(root: Path, behaviour: Behaviour | None = None) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def sequential_copy(url: str, paths: list[str], dest: Path) -> float:
+    """As csiactcopy works on a mounted remote, one file after the other; how long it took (s)."""
+    import requests
+
+    started = time.perf_counter()
+    session = requests.Session()
+    for path in paths:
+        target = dest / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        session.head(f"{url}/{path}")
+        target.write_bytes(session.get(f"{url}/{path}").content)
+    return time.perf_counter() - started

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from daybreak_cli import HERE, environment
+from daybreak_cli import environment
 from servers import serving
 from store_maker import Run, make_store
 
-DOCS = HERE.parents[2] / "docs" / "stores.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "stores.md"
 CRAB = (23523, 23526, 23559, 23592)
 
 
@@ -73,7 +73,7 @@ def test_the_walk_through(
     work.mkdir()
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/daybreak").write_text(
-        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(HERE))} "$@"\n'
+        f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m daybreak "$@"\n'
     )
     (tmp_path / "bin/daybreak").chmod(0o755)
     path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,20 +26,14 @@ def test_list_of_the_hess_store(hess_store: Path) -> None:
         assert text in done.stdout
 
 
-def test_full_copy_is_identical_and_the_next_is_quick(hess_store: Path, tmp_path: Path) -> None:
+def test_a_full_copy_is_identical_the_next_moves_nothing(hess_store: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     assert run("store", "copy", hess_store, dest).returncode == 0
     done = subprocess.run(
         ["diff", "-r", "-x", ".daybreak", hess_store, dest], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "")
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = run("store", "copy", hess_store, dest)
-        times.append(time.perf_counter() - started)
-        assert "copied 0 files (0 B)" in done.stdout
-    assert min(times) < 1.0  # with the start of the interpreter
+    assert "copied 0 files (0 B)" in run("store", "copy", hess_store, dest).stdout
 
 
 def test_verify_knows_the_wrong_sizes(hess_store: Path) -> None:
