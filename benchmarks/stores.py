@@ -41,7 +41,7 @@ from store_maker import (  # noqa: E402
 from benchmarks import tables  # noqa: E402
 from daybreak.api.stores import copy_store, list_store, verify_store  # noqa: E402
 
-CLI = [sys.executable, str(ROOT / "tests" / "stores" / "daybreak_cli.py")]
+CLI = [sys.executable, "-m", "daybreak"]
 
 
 Row = tuple[str, str, str]
@@ -215,6 +215,8 @@ def bench_http(work: Path, _args: argparse.Namespace) -> None:
         with serving(source, Behaviour(latency=0.02)) as url:
             slow.append(sequential_copy(url, list(tree(source)), work / f"slow{i}"))
             fast.append(command("store", "copy", url, work / f"fast{i}"))
+        if not tree(source) == tree(work / f"slow{i}") == tree(work / f"fast{i}"):
+            sys.exit("the copies over HTTP are not alike")
     one, many = statistics.median(slow), statistics.median(fast)
     say(
         "HTTP with 20 ms, 150 runs",
