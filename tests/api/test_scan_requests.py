@@ -182,17 +182,18 @@ def test_a_step_of_a_scan_is_made_again(event, tmp_path, name, fitted):
     assert api.find(out).state == "DONE"
 
 
-def test_a_fit_that_fails_is_told(event, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("kind", "error"), [("code", EngineError), ("scheduler", SchedulerError)])
+def test_a_fit_that_fails_is_told(event, tmp_path, monkeypatch, kind, error):
     def fail(*_):
-        raise EngineError("no fit today", "Try tomorrow.")
+        raise error("no fit today", "Try tomorrow.")
 
     monkeypatch.setattr("daybreak.neutrino.scan.driver._rows", fail)
     out = tmp_path / "out"
-    with pytest.raises(EngineError, match="no fit today"):
+    with pytest.raises(error, match="no fit today"):
         daybreak.scan(event, out=out, **DUMMY)
     view = api.find(out)
     pixels = api.steps(view)[0]
-    assert (view.state, view.reason) == ("FAILED", "no fit today")
+    assert (view.state, view.reason, pixels.kind) == ("FAILED", "no fit today", kind)
     assert (pixels.state, pixels.reason, pixels.hint) == ("FAILED", "no fit today", "Try tomorrow.")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -232,6 +233,7 @@ def test_progress_tells_the_best_fit_and_the_time_to_go(tmp_path: Path):
     assert (last.nside, last.done) == (512, last.wanted)
     assert (last.best_ra_deg, last.best_dec_deg) == pytest.approx((84.1, 11.3), abs=0.12)
     assert last.eta_s == pytest.approx(0.0, abs=1e-6)
+    assert re.match(r"best RA 8\d\.\d\d Dec \+11\.\d\d .* pixels/s, 0 s left$", str(last))
     assert all(a.best_llh >= b.best_llh for a, b in pairwise(seen))
     assert done.complete and done.wall_s > 0
 
@@ -252,7 +254,7 @@ def test_a_scan_that_waits_for_its_workers_can_be_stopped(tmp_path: Path):
 
     _, done = run(tmp_path, pool=queue, report=stop)
     assert not done.complete and done.fitted == 0
-    assert seen[0].total == 0 and seen[0].best_nside == 0 and np.isnan(seen[0].eta_s)
+    assert seen[0].total == 0 and str(seen[0]) == "waiting for the first pixel"
 
 
 def test_an_event_survives_the_way_to_a_worker():

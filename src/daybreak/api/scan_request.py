@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from daybreak.config.engine import load_engine
 from daybreak.errors import DaybreakError, RequestCancelled
-from daybreak.pipeline.failures import FailureKind
+from daybreak.pipeline.failures import FailureKind, kind_of
 from daybreak.pipeline.intake import recover
 from daybreak.pipeline.ledger import Ledger, ledger_path
 from daybreak.pipeline.ledger_view import requests
@@ -141,7 +141,7 @@ class Record:
             name=step.name, state=state,
             reason=error.what if error else "", hint=error.hint if error else "",
             error=type(error).__name__ if error else "", exit_code=error.exit_code if error else 0,
-            kind=FailureKind.CODE.value if error else "",
+            kind=kind_of(error).value if error else "",
             seconds=time.monotonic() - self._since, outputs=digests, host=str(note["host"]),
         )  # fmt: skip
         ledger.ended(step, self.key, result, self._number, note)
@@ -186,14 +186,7 @@ class Record:
 
 def progress_text(now: ScanProgress) -> str:
     """How far a scan is, in a line."""
-    left = f", {now.eta_s:.0f} s left" if now.eta_s == now.eta_s else ""
-    best = ""
-    if now.best_nside:
-        best = (
-            f", best RA {now.best_ra_deg:.2f} Dec {now.best_dec_deg:+.2f} "
-            f"(-log L {now.best_llh:.1f})"
-        )
-    return f"nside {now.nside}: {now.done} of {now.wanted} pixels{best}{left}"
+    return f"nside {now.nside}: {now.done} of {now.wanted} pixels, {now}"
 
 
 @contextmanager

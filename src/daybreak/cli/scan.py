@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -99,16 +99,7 @@ def scan_progress() -> Iterator[Callable[[ScanProgress], None] | None]:
                 description=f"nside {now.nside} {now.done}/{now.wanted}",
                 completed=now.done,
                 total=now.wanted,
-                said=_said(now),
+                said=str(now),
             )
 
         yield update
-
-
-def _said(now: Any) -> str:
-    """Best fit so far, rate and time to go."""
-    left = f", {now.eta_s:.0f} s left" if now.eta_s == now.eta_s else ""
-    return (
-        f"best RA {now.best_ra_deg:.2f} Dec {now.best_dec_deg:+.2f} "
-        f"(-log L {now.best_llh:.1f}), {now.pixels_per_s:.0f} pixels/s{left}"
-    )

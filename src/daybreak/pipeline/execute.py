@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from daybreak.errors import DaybreakError, DiskFullError, InputChangedError, OutputError
+from daybreak.errors import DaybreakError, InputChangedError, OutputError
 from daybreak.pipeline.attempt import here, limited, peak_mb, reset_peak, write_note
-from daybreak.pipeline.failures import FailureKind
+from daybreak.pipeline.failures import FailureKind, kind_of
 from daybreak.pipeline.step import StepSkipped, StepState
 from daybreak.products.atomic import atomic_path, output_error
 from daybreak.products.digest import file_digest
@@ -56,13 +56,8 @@ def _failure(error: BaseException) -> dict[str, Any]:
         reason = "the step asked for more memory than it may have (MemoryError)"
         return {"kind": kind.value, "reason": reason, "error": "MemoryLimitError", "exit_code": 22}
     if isinstance(error, DaybreakError):
-        kind = FailureKind.CODE
-        if isinstance(error, DiskFullError):
-            kind = FailureKind.DISK
-        elif isinstance(error, InputChangedError):
-            kind = FailureKind.INPUT
         return {
-            "kind": kind.value,
+            "kind": kind_of(error).value,
             "reason": error.what,
             "hint": error.hint,
             "error": type(error).__name__,

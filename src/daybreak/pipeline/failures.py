@@ -47,6 +47,13 @@ _ERRORS: dict[FailureKind, type[DaybreakError]] = {
     FailureKind.DRIVER: EngineError,
 }
 
+
+def kind_of(error: DaybreakError) -> FailureKind:
+    """The kind of failure that an error tells of; CODE for all that are of no other."""
+    kinds = (k for k, cls in _ERRORS.items() if cls is not EngineError and isinstance(error, cls))
+    return next(kinds, FailureKind.CODE)
+
+
 _HINTS = {
     FailureKind.LOST: "Resume later, or on other nodes; 'daybreak show' lists the attempts.",
     FailureKind.WALLTIME: "Give the engine's pool a longer walltime, then resume.",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 
@@ -58,6 +59,18 @@ class ScanProgress:
     best_nside: int
     eta_s: float
     pixels_per_s: float
+
+    def __str__(self) -> str:
+        """What is known so far: best fit, rate, time to go; nothing before the first pixel."""
+        parts = []
+        if self.best_nside:
+            place = f"RA {self.best_ra_deg:.2f} Dec {self.best_dec_deg:+.2f}"
+            parts.append(f"best {place} (-log L {self.best_llh:.1f})")
+        if self.pixels_per_s:
+            parts.append(f"{self.pixels_per_s:.0f} pixels/s")
+        if isfinite(self.eta_s):
+            parts.append(f"{self.eta_s:.0f} s left")
+        return ", ".join(parts) or "waiting for the first pixel"
 
 
 Report = Callable[[ScanProgress], None]
