@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.tables import OUT, markdown, publish, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "pipeline")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "engine")]
 DATA = Path(os.environ.get("DAYBREAK_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 PROFILE = """

@@ -39,7 +39,7 @@ def nap(inputs: Any, outputs: Any, params: Mapping[str, Any]) -> None:
 
 def flat_plan(out: Path, count: int, seconds: float) -> Any:
     """Steps that wait for nothing."""
-    from daybreak.pipeline.step import Plan, Resources, Step
+    from daybreak.ledger.step import Plan, Resources, Step
 
     return Plan(
         tuple(
@@ -63,7 +63,7 @@ def _spread(name: str, mean_s: float) -> float:
 
 def night_plan(out: Path) -> Any:
     """20 runs of 100 sub-runs through four stages; each run is merged, then the night."""
-    from daybreak.pipeline.step import Plan
+    from daybreak.ledger.step import Plan
 
     steps = []
     merged = []
@@ -85,7 +85,7 @@ def night_plan(out: Path) -> Any:
 
 
 def _step(name: str, function: str, inputs: Any, path: Path, mean_s: float) -> Any:
-    from daybreak.pipeline.step import Step
+    from daybreak.ledger.step import Step
 
     params = {"seconds": _spread(name, mean_s)}
     return Step(name=name, function=function, inputs=inputs, outputs={"out": path}, params=params)
@@ -93,7 +93,7 @@ def _step(name: str, function: str, inputs: Any, path: Path, mean_s: float) -> A
 
 def sky_plan(out: Path) -> Any:
     """All pixels of nside 512, 256 per step, joined by 64s, then all."""
-    from daybreak.pipeline.step import Plan
+    from daybreak.ledger.step import Plan
 
     steps, parts, joined = [], [], []
     for n in range(PIXELS // PIXELS_PER_STEP):
@@ -174,7 +174,7 @@ class SimulatedPools:
         self.cpu_s += time.thread_time() - began
 
     def _begin(self) -> None:
-        from daybreak.pipeline.attempt import write_note
+        from daybreak.engine.attempt import write_note
 
         while self._waiting and len(self._running) < self.workers:
             _, _, future, payload = heapq.heappop(self._waiting)
@@ -198,10 +198,10 @@ class SimulatedPools:
 
 def simulate(out: Path, plan_name: str, workers: int) -> dict[str, Any]:
     """Run a plan on simulated workers; what that cost the driver."""
-    from daybreak.pipeline import drive
-    from daybreak.pipeline.board import Board
-    from daybreak.pipeline.ledger import Ledger
-    from daybreak.pipeline.request import RequestInfo
+    from daybreak.engine import driver as drive
+    from daybreak.engine.readiness import Board
+    from daybreak.ledger.ledger import Ledger
+    from daybreak.ledger.request import RequestInfo
 
     clock = Clock(zero=time.time())
     drive.time = clock  # type: ignore[assignment]
@@ -275,9 +275,9 @@ def real(
     import sqlite3
 
     from daybreak.config.engine import load_engine
-    from daybreak.pipeline.engine import run_plan
-    from daybreak.pipeline.pools import PRELOAD
-    from daybreak.pipeline.request import RequestInfo
+    from daybreak.engine.pools.worker_pools import PRELOAD
+    from daybreak.engine.run import run_plan
+    from daybreak.ledger.request import RequestInfo
 
     modules = PRELOAD if preload == "full" else (*PRELOAD[:1], "benchmarks.engine_steps")
     requested, wall, cpu = time.time(), time.monotonic(), time.process_time()

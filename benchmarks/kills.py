@@ -6,7 +6,7 @@ A plan of 60 steps (12 chains of 4 and what joins them, 0.2 to 0.6 s each, six w
 again and again; each time a fault comes at a moment drawn evenly from the length of an
 undisturbed run. A driver that ends is started again. In the end the products have to be those of
 an undisturbed run, byte for byte, and the checker of the tests finds nothing wrong: see ``trials``
-and ``checker`` in ``tests/pipeline``. Slurm is a real one of three nodes on this host, for which
+and ``checker`` in ``tests/engine``. Slurm is a real one of three nodes on this host, for which
 root is needed.
 """
 
@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks.tables import OUT, markdown, publish, stamp
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "pipeline")]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "engine")]
 
 import slurm_server  # noqa: E402
 from trials import LOCAL, SLURM, Bench, Trial, describe, run_trial  # noqa: E402

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
-from daybreak.api.analyse import prepare
-from daybreak.api.demo import power_law_flux
-from daybreak.pipeline.execute import execute
+from daybreak.engine.execute import execute
+from daybreak.requests.analysis.analyse import prepare
+from daybreak.requests.demo import power_law_flux
 from daybreak.simulate import Field, crab_like, simulate_store
 
 
@@ -69,7 +69,7 @@ def run_steps(store: Path, out: Path, settings: tuple[str, ...]) -> None:
     ended: dict[str, Any] = {}
     before = plan.dependencies()
     for step in plan.steps:
-        if not step.function.startswith("daybreak.pipeline.analysis_steps:"):
+        if not step.function.startswith("daybreak.requests.analysis.steps:"):
             continue
         params = dict(step.params)
         if step.tolerant:

@@ -39,7 +39,7 @@ def here(monkeypatch):
     def open_pools(*_, **__):
         yield pools
 
-    monkeypatch.setattr("daybreak.pipeline.engine.open_pools", open_pools)
+    monkeypatch.setattr("daybreak.engine.run.open_pools", open_pools)
     return pools
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+from daybreak.engine.execute import execute
 from daybreak.errors import EngineError
-from daybreak.pipeline.execute import execute
 
 
 class HerePools:
@@ -36,7 +36,7 @@ class HerePools:
         return execute(payload)
 
     def submit(self, function, payload, *, label, priority=0):
-        assert function == "daybreak.pipeline.execute:execute"
+        assert function == "daybreak.engine.execute:execute"
         self.taken.append((payload["name"], payload["memory_mb"]))
         future: Future = Future()
         try:

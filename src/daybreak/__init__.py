@@ -17,11 +17,11 @@ from typing import Any
 from daybreak._version import __version__
 
 _PUBLIC = {
-    "analyse": "daybreak.api.analyse",
-    "resolve_config": "daybreak.api.settings",
-    "figures": "daybreak.api.figures",
-    "demo": "daybreak.api.demo",
-    "scan": "daybreak.api.scan",
+    "analyse": "daybreak.requests.analysis.analyse",
+    "resolve_config": "daybreak.instruments.settings",
+    "figures": "daybreak.report.analysis.redraw",
+    "demo": "daybreak.requests.demo",
+    "scan": "daybreak.requests.scan.scan",
     "list_store": "daybreak.api.stores",
     "copy_store": "daybreak.api.stores",
     "verify_store": "daybreak.api.stores",

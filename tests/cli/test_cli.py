@@ -172,7 +172,7 @@ def test_errors_become_messages(run, monkeypatch, error, code):
     def fail(**_):
         raise error
 
-    monkeypatch.setattr("daybreak.api.settings.resolve_config", fail)
+    monkeypatch.setattr("daybreak.instruments.settings.resolve_config", fail)
     found, out, errors = run("config", "show")
     assert found == code and not out
     assert "bad\nMend it.\n" in errors and errors.startswith("daybreak: ")
@@ -182,7 +182,7 @@ def test_a_fault_of_the_program_is_no_traceback(run, monkeypatch, tmp_path):
     def fail(**_):
         raise ZeroDivisionError("never meant to happen")
 
-    monkeypatch.setattr("daybreak.api.settings.resolve_config", fail)
+    monkeypatch.setattr("daybreak.instruments.settings.resolve_config", fail)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, _, errors = run("config", "show")
     assert code == 70 and "internal error: ZeroDivisionError: never meant to happen" in errors
@@ -194,7 +194,7 @@ def test_ctrl_c_is_no_traceback(run, monkeypatch):
     def stop(**_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("daybreak.api.settings.resolve_config", stop)
+    monkeypatch.setattr("daybreak.instruments.settings.resolve_config", stop)
     code, _, errors = run("config", "show")
     assert code == 130 and len(errors) < 200
 

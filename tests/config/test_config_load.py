@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from daybreak.api.settings import resolve_config, settings_layer
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.load import Layer, build, file_layer, merge, to_yaml, yaml_layer
 from daybreak.errors import ConfigError
 from daybreak.instruments.profiles import profile_for, profile_layer, profile_names
+from daybreak.instruments.settings import resolve_config, settings_layer
 
 SECTIONS = {
     name: list(info.annotation.model_fields)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from daybreak.api.scan import scan
 from daybreak.cli.main import main
 from daybreak.errors import EventError, InterruptedByUser
-from daybreak.report.scan_results import scan_schema
+from daybreak.report.scan.scan_results import scan_schema
+from daybreak.requests.scan.scan import scan
 
 NSIDES = (1, 8, 64)
 DAYBREAK = str(Path(sys.executable).with_name("daybreak"))

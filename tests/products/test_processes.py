@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from daybreak.pipeline import lifeline
+from daybreak.engine.pools import driver_watch as lifeline
 from daybreak.products.processes import alive
 
 # as somebody who may not send signals to the process that is asked about

@@ -9,8 +9,8 @@ import fake_results
 import pytest
 from fake_variants import VARIANTS
 
-from daybreak.report.figures import draw_figures
-from daybreak.report.html import write_report
+from daybreak.report.analysis.figures import draw_figures
+from daybreak.report.analysis.html import write_report
 
 
 @dataclass(frozen=True)

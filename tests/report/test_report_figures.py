@@ -9,10 +9,10 @@ import pytest
 from astropy.io import fits
 
 from daybreak.errors import ConfigError, ProductError
-from daybreak.report.figures import draw_figures, figure_specs
-from daybreak.report.figures.lightcurve import TimeAxis
-from daybreak.report.figures.skygrid import circle
-from daybreak.report.figures.style import INK
+from daybreak.report.analysis.figures import draw_figures, figure_specs
+from daybreak.report.analysis.figures.lightcurve import TimeAxis
+from daybreak.report.common.skygrid import circle
+from daybreak.report.common.style import INK
 
 ALL = {spec.name for spec in figure_specs()}
 MAPS = {name for name in ALL if name.startswith(("ring", "fov"))}

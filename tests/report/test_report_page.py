@@ -7,8 +7,8 @@ import pytest
 from astropy.table import Table
 
 from daybreak.errors import ProductError
-from daybreak.report.html import write_report
-from daybreak.report.rounding import fixed, significant, with_error
+from daybreak.report.analysis.html import write_report
+from daybreak.report.common.rounding import fixed, significant, with_error
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 

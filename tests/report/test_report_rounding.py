@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from daybreak.report import rounding
+from daybreak.report.common import rounding
 
 
 @pytest.mark.parametrize(

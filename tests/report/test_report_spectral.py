@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from daybreak.report import spectral
-from daybreak.report.tables import ResultTables
+from daybreak.report.analysis import spectral
+from daybreak.report.common.tables import ResultTables
 
 
 def test_integral_of_a_power_law_is_the_closed_form():

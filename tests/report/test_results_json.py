@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from daybreak.report.results_json import build_results, schema, write_results
+from daybreak.report.analysis.results_json import build_results, schema, write_results
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "results-json.md"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from daybreak.api.analyse import PreparedAnalysis
+    from daybreak.requests.analysis.analyse import PreparedAnalysis
 
 
 def analyse(
@@ -54,7 +54,7 @@ def analyse(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Analyse the data of a target: signal, maps, spectrum, light curve, one report."""
-    from daybreak.api.analyse import prepare
+    from daybreak.requests.analysis.analyse import prepare
 
     if engine is not None and "/" in engine:
         engine = str(Path(engine).resolve())
@@ -123,9 +123,9 @@ def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
 
 
 def _run(prepared: PreparedAnalysis, as_json: bool) -> None:
-    from daybreak.api.analyse import partial_error, run_prepared
     from daybreak.cli.progress import step_progress
     from daybreak.cli.results import print_result
+    from daybreak.requests.analysis.analyse import partial_error, run_prepared
 
     with step_progress(len(prepared.plan.steps)) as progress:
         result = run_prepared(prepared, progress=progress)

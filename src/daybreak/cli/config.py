@@ -33,9 +33,9 @@ def show(
     ] = False,
 ) -> None:
     """Print the whole resolved configuration, each value with where it came from."""
-    from daybreak.api.settings import resolve_config
     from daybreak.config.analysis import AnalysisConfig
     from daybreak.config.load import to_yaml
+    from daybreak.instruments.settings import resolve_config
 
     if schema:
         typer.echo(json.dumps(AnalysisConfig.model_json_schema(), indent=2))

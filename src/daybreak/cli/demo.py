@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from daybreak.api.analyse import AnalysisResult
-    from daybreak.api.demo import Comparison, DemoResult, Limit
+    from daybreak.requests.analysis.analyse import AnalysisResult
+    from daybreak.requests.demo import Comparison, DemoResult, Limit
 
 _DEFAULT_SEED = 20261121
 
@@ -24,9 +24,9 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Simulate a night of a virtual telescope, analyse it and compare with the truth."""
-    from daybreak.api.demo import demo as run_demo
-    from daybreak.api.demo import raise_for_failures
     from daybreak.cli.progress import step_progress
+    from daybreak.requests.demo import demo as run_demo
+    from daybreak.requests.demo import raise_for_failures
 
     start = time.monotonic()
     with step_progress(1) as progress:

@@ -28,7 +28,7 @@ def _engine() -> None:
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the engines that are known, and where they are described."""
-    from daybreak.api.engines import engine_names, engines_folder
+    from daybreak.engine.trial import engine_names, engines_folder
 
     names = engine_names()
     if as_json:
@@ -71,9 +71,9 @@ def test(
     as_json: AsJson = False,
 ) -> None:
     """Run a tiny plan on an engine and say what works (exit code 9 if something does not)."""
-    from daybreak.api.engines import test_engine
+    from daybreak.engine.pools.driver_watch import interruptible
+    from daybreak.engine.trial import test_engine
     from daybreak.errors import EngineError
-    from daybreak.pipeline.lifeline import interruptible
 
     with interruptible():
         report = test_engine(engine, settings=settings or (), folder=folder, timeout_s=timeout)

@@ -91,7 +91,7 @@ def view(
     from daybreak.errors import EventError, OutputError
     from daybreak.neutrino.cleaning import clean
     from daybreak.neutrino.read import read_events
-    from daybreak.report.figures.event_view import draw_event, write_figure
+    from daybreak.report.scan.event_view import draw_event, write_figure
 
     if out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise OutputError(

@@ -16,7 +16,7 @@ def figures(
     to: Annotated[Path | None, typer.Option(help="Where to draw; by default its figures/.")] = None,
 ) -> None:
     """Draw the figures of an analysis again from its tables."""
-    from daybreak.api.figures import figures as draw
+    from daybreak.report.analysis.redraw import figures as draw
 
     for path in draw(folder, formats=tuple(formats or ("svg",)), to=to):
         typer.echo(str(path))

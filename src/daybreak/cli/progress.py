@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from daybreak.pipeline.progress import Progress, ProgressEvent
+    from daybreak.engine.progress import Progress, ProgressEvent
 
 
 def duration_text(seconds: float) -> str:

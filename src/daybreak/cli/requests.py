@@ -13,9 +13,9 @@ import typer
 from daybreak.cli.progress import duration_text
 
 if TYPE_CHECKING:
-    from daybreak.api.requests import Lost
-    from daybreak.pipeline.collect import Removable
-    from daybreak.pipeline.ledger_view import RequestView, StepView
+    from daybreak.engine.collect import Removable
+    from daybreak.ledger.reading import RequestView, StepView
+    from daybreak.requests.manage import Lost
 
 _DAY_S = 86_400.0
 _UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
@@ -30,7 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 def status(request: Which = None, as_json: AsJson = False) -> None:
     """List the requests, or the steps of one."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     if request is None:
         views = api.status()
@@ -53,7 +53,7 @@ def status(request: Which = None, as_json: AsJson = False) -> None:
 
 
 def _request_block(view: RequestView | Lost) -> dict[str, Any]:
-    from daybreak.pipeline.ledger_view import RequestView
+    from daybreak.ledger.reading import RequestView
 
     block = {key: str(v) if isinstance(v, Path) else v for key, v in vars(view).items()}
     if isinstance(view, RequestView):
@@ -62,7 +62,7 @@ def _request_block(view: RequestView | Lost) -> dict[str, Any]:
 
 
 def _request_lines(views: list[RequestView | Lost]) -> list[str]:
-    from daybreak.pipeline.ledger_view import RequestView
+    from daybreak.ledger.reading import RequestView
 
     if not views:
         return ["no requests are known"]
@@ -123,7 +123,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a step: its attempts, products, changes of state, and the end of its log."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     view, history = api.step(api.find(request), step)
     if as_json:
@@ -174,7 +174,7 @@ def cancel(
     request: Annotated[str, typer.Argument(help="Name of the request, or its output folder.")],
 ) -> None:
     """Stop a request wherever it runs; what was finished is kept."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     view = api.cancel(api.find(request))
     typer.echo(_headline(view))
@@ -188,7 +188,7 @@ def retry(
     ] = None,
 ) -> None:
     """Try failed steps again, or make named ones again, then go on with the plan."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     view = api.find(request)
     _go_on(view, lambda progress: api.retry(view, steps or (), progress=progress))
@@ -198,7 +198,7 @@ def resume(
     request: Which = None,
 ) -> None:
     """Go on with a request whose driver is gone; without a name, with all of them."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     views = [api.find(request)] if request is not None else api.to_resume()
     if not views:
@@ -226,7 +226,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove products that no plan makes any more, and what killed drivers left behind."""
-    from daybreak.api import requests as api
+    from daybreak.requests import manage as api
 
     seconds = _seconds(older_than)
     out = api.find(out).out

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from daybreak.api.scan import ScanResult
+    from daybreak.requests.scan.scan import ScanResult
 
 
 def print_result(result: Any) -> None:
@@ -18,13 +18,13 @@ def print_result(result: Any) -> None:
     PartialResultError
         If something had to be left out because of an error.
     """
-    from daybreak.api.scan import ScanResult
+    from daybreak.requests.scan.scan import ScanResult
 
     if isinstance(result, ScanResult):
         print_scan(result)
         return
-    from daybreak.api.analyse import partial_error
-    from daybreak.report.summary import summary_lines
+    from daybreak.report.analysis.summary import summary_lines
+    from daybreak.requests.analysis.analyse import partial_error
 
     for line in summary_lines(result.results):
         typer.echo(line)
@@ -37,7 +37,7 @@ def print_result(result: Any) -> None:
 
 def print_scan(result: ScanResult) -> None:
     """Print the summary of a sky scan."""
-    from daybreak.report.scan_results import scan_summary
+    from daybreak.report.scan.scan_results import scan_summary
 
     for line in scan_summary(dict(result.results)):
         typer.echo(line)

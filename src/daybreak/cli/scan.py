@@ -47,8 +47,8 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Scan the likelihood of a track event over the sky: best fit, contours, maps, one report."""
-    from daybreak.api.scan import prepare_scan, run_scan
     from daybreak.cli.results import print_scan
+    from daybreak.requests.scan.scan import prepare_scan, run_scan
 
     if "/" in engine:
         engine = str(Path(engine).resolve())

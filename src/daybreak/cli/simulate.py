@@ -31,7 +31,7 @@ def event(
     ] = None,
 ) -> None:
     """Make a muon track in Daybreak's own detector, which `daybreak scan` can scan."""
-    from daybreak.api.tracks import simulate_event
+    from daybreak.simulate.event_file import simulate_event
 
     made = simulate_event(
         out,

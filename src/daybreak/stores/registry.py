@@ -210,6 +210,7 @@ def _download(file: DataFile, folder: Path, progress: Any) -> Path:
 
 def _retrieve(url: str, file: DataFile, parts: Path, progress: Any) -> Path:
     import pooch
+
     import requests
 
     pooch.get_logger().setLevel(logging.CRITICAL)

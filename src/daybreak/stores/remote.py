@@ -76,8 +76,9 @@ class HttpSource(Source):
 
     def chunks(self, path: str, on_stat: OnStat = None) -> Iterator[bytes]:
         """See `Source`."""
-        import requests
         import urllib3
+
+        import requests
 
         answer = self._ask("GET", path)
         stat = _http_stat(answer.headers)

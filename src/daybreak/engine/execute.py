@@ -1,0 +1,210 @@
+"""Run one step in this process: the function that workers call."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from daybreak.engine.attempt import here, limited, peak_mb, reset_peak, write_note
+from daybreak.errors import DaybreakError, InputChangedError, OutputError
+from daybreak.ledger.failure import FailureKind, kind_of
+from daybreak.ledger.step import StepSkipped, StepState
+from daybreak.products.atomic import atomic_path, output_error
+from daybreak.products.digest import file_digest
+
+_LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+@contextmanager
+def step_log(path: Path | None) -> Iterator[logging.Logger]:
+    """Everything that is logged, and every warning, goes to the log beside the product."""
+    logger = logging.getLogger()
+    if path is None:
+        yield logger
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    old_handlers, old_level = logger.handlers[:], logger.level
+    logger.handlers = [handler]
+    logger.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("once")
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield logger
+    finally:
+        logging.captureWarnings(False)
+        logger.handlers, logger.level = old_handlers, old_level
+        handler.close()
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = output_error(Path(error.filename or "a temporary file"), error)
+    if isinstance(error, MemoryError):
+        kind = FailureKind.MEMORY
+        reason = "the step asked for more memory than it may have (MemoryError)"
+        return {"kind": kind.value, "reason": reason, "error": "MemoryLimitError", "exit_code": 22}
+    if isinstance(error, DaybreakError):
+        return {
+            "kind": kind_of(error).value,
+            "reason": error.what,
+            "hint": error.hint,
+            "error": type(error).__name__,
+            "exit_code": error.exit_code,
+        }
+    return {
+        "kind": FailureKind.CODE.value,
+        "reason": f"{type(error).__name__}: {error}",
+        "hint": "This is a fault of the program or of unusual data: see the step's log.",
+        "error": "EngineError",
+        "exit_code": 9,
+    }
+
+
+def fingerprint(path: Path) -> tuple[int, int] | None:
+    """Size in bytes and time of change in ns of a file; None if it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_inputs(expected: Mapping[str, Any]) -> None:
+    """Raise if a file that the step reads is not the one that the plan was made for."""
+    for name, size_and_time in expected.items():
+        now = fingerprint(Path(name))
+        if now is None:
+            raise InputChangedError(f"{name} has vanished", "Put it back, then resume.")
+        if list(now) != list(size_and_time):
+            raise InputChangedError(
+                f"{name} has changed since the plan was made",
+                "Run the command again: it plans with the file as it is now.",
+            )
+
+
+def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a step's function on temporary names, rename its outputs, say how it ended.
+
+    Never raises: errors come back as data, so that they survive any transport. A step that takes
+    more memory or time than it may have takes its worker with it; the note says why.
+
+    Parameters
+    ----------
+    payload
+        ``name``, ``function``, ``inputs``, ``outputs``, ``params``, ``log`` (paths as text); also
+        ``note`` (where to write how it goes), ``key``, ``memory_mb``, ``walltime_s`` and
+        ``expected`` (input to size and time of change).
+
+    Returns
+    -------
+    dict
+        ``state``, ``seconds``, ``outputs`` (path to SHA-256) or the failure; ``host``, ``job``,
+        ``peak_mb``.
+    """
+    start = time.perf_counter()
+    note = Path(payload["note"]) if payload.get("note") else None
+    begun = {
+        **here(),
+        "key": payload.get("key", ""),
+        "started": time.time(),
+        "memory_mb": payload.get("memory_mb", 0),
+        "walltime_s": payload.get("walltime_s", 0),
+    }
+    if note is not None:
+        write_note(note, begun)
+
+    def announce(outputs: Mapping[str, str]) -> None:
+        if note is not None:
+            made = {
+                "state": StepState.DONE.value,
+                "outputs": dict(outputs),
+                "seconds": time.perf_counter() - start,
+                "host": begun["host"],
+                "job": begun["job"],
+            }
+            write_note(note, {**begun, "made": made})
+
+    reset_peak()
+    with limited(note, begun):
+        result = _execute(payload, start, announce)
+    result["seconds"] = time.perf_counter() - start
+    result.update(host=begun["host"], job=begun["job"], peak_mb=round(peak_mb(), 1))
+    if note is not None:
+        write_note(note, {**begun, "ended": time.time(), "result": result})
+    return result
+
+
+def _execute(
+    payload: Mapping[str, Any], start: float, announce: Callable[[Mapping[str, str]], None]
+) -> dict[str, Any]:
+    inputs = {
+        key: Path(value) if isinstance(value, str) else [Path(v) for v in value]
+        for key, value in payload["inputs"].items()
+    }
+    outputs = {key: Path(value) for key, value in payload["outputs"].items()}
+    log = Path(payload["log"]) if payload.get("log") else None
+    expected = payload.get("expected", {})
+    result: dict[str, Any] = {"state": StepState.DONE.value, "outputs": {}}
+    try:
+        with step_log(log) as logger:
+            try:
+                logger.info("step %s: %s", payload["name"], payload["function"])
+                _check_inputs(expected)
+                made = _call(
+                    payload["function"], inputs, outputs, payload["params"], expected, announce
+                )
+                result["outputs"] = made
+                logger.info("done in %.2f s", time.perf_counter() - start)
+            except StepSkipped as skipped:
+                logger.info("skipped: %s", skipped)
+                result.update(state=StepState.SKIPPED.value, reason=str(skipped))
+            except Exception as error:
+                logger.error("failed\n%s", traceback.format_exc())
+                result.update(state=StepState.FAILED.value, **_failure(error))
+    except OSError as error:
+        failure = output_error(Path(error.filename or str(log)), error)
+        result.update(state=StepState.FAILED.value, **_failure(failure))
+    return result
+
+
+def _call(
+    function: str,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Path],
+    params: Any,
+    expected: Mapping[str, Any],
+    announce: Callable[[Mapping[str, str]], None],
+) -> dict[str, str]:
+    """Run the function; announces the digests of the outputs before they get their names.
+
+    A worker that is lost after that has not worked in vain: who finds the outputs under their
+    names, with these digests, knows that they are whole.
+    """
+    module, _, name = function.partition(":")
+    target = getattr(import_module(module), name)
+    with ExitStack() as stack:
+        partial = {key: stack.enter_context(atomic_path(path)) for key, path in outputs.items()}
+        try:
+            target(inputs, partial, dict(params))
+        except Exception:
+            _check_inputs(expected)  # an input that vanished meanwhile is the better reason
+            raise
+        _check_inputs(expected)
+        for key, path in partial.items():
+            if not path.exists():
+                raise OutputError(f"the step did not write {outputs[key].name}", "See its log.")
+        made = {str(outputs[key]): file_digest(path) for key, path in partial.items()}
+        announce(made)
+    return made

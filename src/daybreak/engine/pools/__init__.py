@@ -1,0 +1,1 @@
+"""Workers: processes of this host, or jobs of a cluster."""

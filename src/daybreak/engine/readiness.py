@@ -1,0 +1,84 @@
+"""Which steps of a plan can go, in the order of the plan; linear in the number of steps."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from daybreak.ledger.step import Plan, Step, StepResult, StepState
+
+
+class Board:
+    """The state of one run of a plan.
+
+    Parameters
+    ----------
+    plan
+        What is to be run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.steps = {step.name: step for step in plan.steps}
+        self.waits = plan.dependencies()
+        self.results: dict[str, StepResult] = {}
+        self._position = {step.name: n for n, step in enumerate(plan.steps)}
+        self._missing = {name: len(before) for name, before in self.waits.items()}
+        self._next: dict[str, list[str]] = {step.name: [] for step in plan.steps}
+        for name, before in self.waits.items():
+            for earlier in before:
+                self._next[earlier].append(name)
+        self._ready = [(n, s.name) for n, s in enumerate(plan.steps) if not self._missing[s.name]]
+        heapq.heapify(self._ready)
+
+    @property
+    def finished(self) -> bool:
+        """Every step has ended."""
+        return len(self.results) == len(self.steps)
+
+    @property
+    def has_ready(self) -> bool:
+        """A step waits for nothing but to be looked at."""
+        return bool(self._ready)
+
+    def ready(self) -> Iterator[Step]:
+        """Steps whose inputs are decided, each once, the first of the plan first."""
+        while self._ready:
+            yield self.steps[heapq.heappop(self._ready)[1]]
+
+    def put_back(self, step: Step) -> None:
+        """A step that was taken can't go yet."""
+        heapq.heappush(self._ready, (self._position[step.name], step.name))
+
+    def end(self, result: StepResult) -> None:
+        """A step has ended; what waited for it may go."""
+        self.results[result.name] = result
+        for name in self._next[result.name]:
+            self._missing[name] -= 1
+            if not self._missing[name]:
+                heapq.heappush(self._ready, (self._position[name], name))
+
+    def blocked_by(self, step: Step) -> StepResult | None:
+        """The step whose failure means that this one can't run; None if it can."""
+        if step.tolerant:
+            return None
+        for name in self.waits[step.name]:
+            if self.results[name].state is not StepState.DONE:
+                return self.results[name]
+        return None
+
+    def upstream(self, step: Step) -> dict[str, Any]:
+        """For a tolerant step: how those that it depends on have ended."""
+        return outcomes(self.results, self.waits[step.name]) if step.tolerant else {}
+
+    def left(self) -> list[Step]:
+        """Steps that have not ended."""
+        return [step for step in self.plan.steps if step.name not in self.results]
+
+
+def outcomes(results: Mapping[str, StepResult], names: Sequence[str]) -> dict[str, Any]:
+    """State and reason of some steps."""
+    return {
+        name: {"state": results[name].state.value, "reason": results[name].reason} for name in names
+    }

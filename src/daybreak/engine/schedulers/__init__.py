@@ -1,0 +1,1 @@
+"""Slurm, HTCondor, Kubernetes: their jobs, and how those end."""

@@ -1,0 +1,1 @@
+"""What was asked for and what was done: the inbox of requests, the ledger of steps."""

@@ -1,0 +1,393 @@
+"""The ledger of an output folder: requests, plans, steps, attempts, products, transitions.
+
+What runs, ran or failed is written here, in one transaction per change, and read from here: never
+from log text, folder contents or a scheduler's prose. One driver writes at a time (it holds the
+folder's lock); readers come and go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daybreak.errors import RequestNotFoundError
+from daybreak.ledger.database import (
+    database_error,
+    file_system,
+    is_network,
+    open_database,
+    transaction,
+)
+from daybreak.ledger.digests import Digests
+from daybreak.ledger.failure import FailureKind
+from daybreak.ledger.request import RequestInfo, RequestState
+from daybreak.ledger.schema import LEDGER
+from daybreak.ledger.step import Plan, Step, StepResult, StepState
+from daybreak.ledger.transitions import check_request, check_step
+from daybreak.products.digest import code_digest, value_digest
+
+_FORMAT = 2
+_OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
+
+
+def ledger_path(root: Path) -> Path:
+    """Where the ledger of an output folder is."""
+    return root / ".daybreak" / "ledger.sqlite"
+
+
+class Ledger:
+    """The ledger of one output folder, opened for one request.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+    request
+        Whose steps are written.
+    """
+
+    def __init__(self, root: Path, request: RequestInfo | None = None) -> None:
+        self.root = root
+        self.request = request or RequestInfo()
+        self.path = ledger_path(root)
+        self.db = open_database(self.path, LEDGER)
+        self.digests = Digests(self.db)
+        kind = file_system(self.path.parent)
+        self.notice = (
+            f"the ledger {self.path} lies on a network file system ({kind}): use it from one host "
+            "at a time"
+            if is_network(kind)
+            else ""
+        )
+
+    def close(self) -> None:
+        """Close the database."""
+        self.db.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        try:
+            with transaction(self.db):
+                yield
+        except sqlite3.Error as error:
+            raise database_error(self.path, error) from error
+
+    def _log(self, step: str | None, old: str, new: str, reason: str) -> None:
+        self.db.execute(
+            "INSERT INTO transitions (request, step, old, new, time, reason) VALUES (?,?,?,?,?,?)",
+            (self.request.id, step, old, new, time.time(), reason),
+        )
+
+    # requests ---------------------------------------------------------------------------------
+
+    def receive(self) -> RequestState:
+        """Enter the request, or find it again; returns its state."""
+        info, now = self.request, time.time()
+        with self._write():
+            row = self.db.execute("SELECT state FROM requests WHERE id = ?", (info.id,)).fetchone()
+            fixed = (json.dumps(dict(info.spec)), info.engine, info.priority, info.key, now)
+            if row is not None:
+                self.db.execute(
+                    "UPDATE requests SET spec=?, engine=?, priority=?, key=?, updated=?, wanted='' "
+                    "WHERE id=?",
+                    (*fixed, info.id),
+                )
+                return RequestState(row["state"])
+            self.db.execute(
+                "INSERT INTO requests (id, key, kind, target, origin, requester, spec, engine, "
+                "priority, state, reason, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                (
+                    *(info.id, info.key, info.kind, info.target, info.origin, info.requester),
+                    *(fixed[0], info.engine, info.priority, RequestState.RECEIVED.value, ""),
+                    *(now, now),
+                ),
+            )
+            self._log(None, "", RequestState.RECEIVED.value, info.origin)
+        return RequestState.RECEIVED
+
+    def state(self) -> RequestState:
+        """State of the request.
+
+        Raises
+        ------
+        RequestNotFoundError
+            If it is not in this ledger.
+        """
+        row = self.db.execute(
+            "SELECT state FROM requests WHERE id = ?", (self.request.id,)
+        ).fetchone()
+        if row is None:
+            raise RequestNotFoundError(f"no request {self.request.id!r} in {self.root}")
+        return RequestState(row["state"])
+
+    def move(self, new: RequestState, reason: str = "") -> None:
+        """Take the request to another state, with time and reason."""
+        with self._write():
+            old = self.state()
+            if old is new:
+                return
+            check_request(old, new)
+            running = new is RequestState.RUNNING
+            self.db.execute(
+                "UPDATE requests SET state=?, reason=?, updated=?, driver_host=?, driver_pid=? "
+                "WHERE id=?",
+                (new.value, reason, time.time())
+                + ((socket.gethostname(), os.getpid()) if running else ("", 0))
+                + (self.request.id,),
+            )
+            self._log(None, old.value, new.value, reason)
+
+    def want(self, wanted: str) -> None:
+        """Ask the driver, whoever it is, for something: ``cancel`` or nothing."""
+        with self._write():
+            self.db.execute("UPDATE requests SET wanted=? WHERE id=?", (wanted, self.request.id))
+
+    def wanted(self) -> str:
+        """What was asked of the driver."""
+        row = self.db.execute(
+            "SELECT wanted FROM requests WHERE id = ?", (self.request.id,)
+        ).fetchone()
+        return row["wanted"] if row is not None else ""
+
+    # plans and steps --------------------------------------------------------------------------
+
+    def enter_plan(self, plan: Plan, digest: str) -> None:
+        """Enter the steps of a plan; steps that are known keep their state and history."""
+        now, request = time.time(), self.request.id
+        with self._write():
+            row = self.db.execute(
+                "SELECT number, digest FROM plans WHERE request=? ORDER BY number DESC", (request,)
+            ).fetchone()
+            if row is not None and row["digest"] == digest:
+                return
+            number = 1 if row is None else row["number"] + 1
+            self.db.execute(
+                "INSERT INTO plans VALUES (?,?,?,?,?)",
+                (request, number, now, digest, len(plan.steps)),
+            )
+            self.db.executemany(
+                "INSERT INTO steps (request, name, plan, position, function, label, required, "
+                "state, updated) VALUES (?,?,?,?,?,?,?,?,?) ON CONFLICT (request, name) DO UPDATE "
+                "SET plan=excluded.plan, position=excluded.position, function=excluded.function, "
+                "label=excluded.label, required=excluded.required",
+                [
+                    (
+                        *(request, step.name, number, position, step.function, step.label),
+                        *(int(step.required), StepState.PENDING.value, now),
+                    )
+                    for position, step in enumerate(plan.steps)
+                ],
+            )
+
+    def step_states(self) -> dict[str, StepState]:
+        """State of every step of the request's newest plan."""
+        rows = self.db.execute(
+            "SELECT name, state FROM steps WHERE request=? AND plan="
+            "(SELECT MAX(number) FROM plans WHERE request=?) ORDER BY position",
+            (self.request.id, self.request.id),
+        )
+        return {row["name"]: StepState(row["state"]) for row in rows}
+
+    def key(self, step: Step, upstream: Mapping[str, Any] | None = None) -> str:
+        """SHA-256 over the code's version, the parameters and the digests of the inputs."""
+        return value_digest(
+            {
+                "format": _FORMAT,
+                "code": code_digest(),
+                "function": step.function,
+                "params": dict(step.params),
+                "upstream": dict(upstream or {}),
+                "inputs": [self.digests.of(path) for path in step.input_files()],
+                "outputs": sorted(p.name for p in step.outputs.values()),
+            }
+        )
+
+    def finished(self, step: Step, key: str) -> StepResult | None:
+        """The result of an earlier run, if its key is the same and its products are whole."""
+        rows = self.db.execute(
+            "SELECT * FROM steps WHERE name=? AND key=? AND state IN ('DONE', 'SKIPPED') "
+            "ORDER BY request = ? DESC, updated DESC",
+            (step.name, key, self.request.id),
+        ).fetchall()
+        for row in rows:
+            outputs = json.loads(row["outputs"])
+            if row["state"] == "DONE" and not self.whole(step, outputs):
+                continue
+            return StepResult(
+                name=step.name,
+                state=StepState(row["state"]),
+                reason=row["reason"],
+                cached=True,
+                seconds=row["seconds"],
+                outputs={str(self.root / name): digest for name, digest in outputs.items()},
+            )
+        return None
+
+    def whole(self, step: Step, outputs: Mapping[str, str]) -> bool:
+        """Whether each product of a step is there with the digest that was recorded."""
+        return all(
+            outputs.get(self.relative(path), "-") == self.digests.of(path)
+            for path in step.outputs.values()
+        )
+
+    def relative(self, path: Path) -> str:
+        """A product's name in the ledger: relative to the folder, which may be moved."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def _state_of(self, name: str) -> StepState | None:
+        row = self.db.execute(
+            "SELECT state FROM steps WHERE request=? AND name=?", (self.request.id, name)
+        ).fetchone()
+        return StepState(row["state"]) if row is not None else None
+
+    def to(self, name: str, new: StepState, reason: str = "", **columns: Any) -> None:
+        """Take a step to another state inside a transaction; same state: only the columns."""
+        old = self._state_of(name)
+        if old is None:
+            raise RequestNotFoundError(f"no step {name!r} in request {self.request.id!r}")
+        if old is not new:
+            check_step(old, new, name)
+            self._log(name, old.value, new.value, reason)
+        values = {"state": new.value, "reason": reason, "updated": time.time(), **columns}
+        marks = ", ".join(f"{key}=?" for key in values)
+        self.db.execute(
+            f"UPDATE steps SET {marks} WHERE request=? AND name=?",  # noqa: S608 - fixed column names
+            (*values.values(), self.request.id, name),
+        )
+
+    def submitted(self, step: Step, key: str, pool: str, memory_mb: int, log: Path) -> int:
+        """A step was given to the engine; returns the number of the attempt."""
+        with self._write():
+            old = self._state_of(step.name)
+            if old is not None and old.ended:
+                self.to(step.name, StepState.PENDING, "to be made again")
+            self.to(step.name, StepState.SUBMITTED, "", key=key, log=self.relative(log))
+            number = 1 + self.attempts(step.name)
+            self.db.execute(
+                "INSERT INTO attempts (request, step, number, state, key, pool, memory_mb, "
+                "submitted) VALUES (?,?,?,?,?,?,?,?)",
+                (
+                    *(self.request.id, step.name, number, StepState.SUBMITTED.value, key),
+                    *(pool, memory_mb, time.time()),
+                ),
+            )
+        return number
+
+    def remark(self, name: str, text: str) -> None:
+        """Note how far a step that runs has come; its state stays."""
+        with self._write():
+            state = self._state_of(name)
+            if state is not None and not state.ended:
+                self.to(name, state, text)
+
+    def key_of(self, name: str) -> str | None:
+        """The key a step was last begun with; '' if it was asked for again, None if never begun."""
+        row = self.db.execute(
+            "SELECT key FROM steps WHERE request=? AND name=?", (self.request.id, name)
+        ).fetchone()
+        return row["key"] if row is not None and self.attempts(name) else None
+
+    def attempts(self, name: str) -> int:
+        """How many attempts a step has had, in all runs of the request."""
+        row = self.db.execute(
+            "SELECT MAX(number) FROM attempts WHERE request=? AND step=?", (self.request.id, name)
+        ).fetchone()
+        return int(row[0] or 0)
+
+    def started(self, name: str, number: int, note: Mapping[str, Any]) -> None:
+        """A worker has begun with a step."""
+        with self._write():
+            self.to(name, StepState.RUNNING, f"on {note.get('host', '?')}")
+            self._attempt(name, number, StepState.RUNNING, note)
+
+    def _attempt(self, name: str, number: int, state: StepState, values: Mapping[str, Any]) -> None:
+        known = ("host", "pid", "job", "started", "ended", "peak_mb", "kind", "reason", "exit_code")
+        found = {key: values[key] for key in known if values.get(key) is not None}
+        marks = "".join(f", {key}=?" for key in found)
+        self.db.execute(
+            f"UPDATE attempts SET state=?{marks} WHERE request=? AND step=? AND number=?",  # noqa: S608
+            (state.value, *found.values(), self.request.id, name, number),
+        )
+
+    def attempt_failed(
+        self, name: str, number: int, kind: FailureKind, reason: str, note: Mapping[str, Any]
+    ) -> None:
+        """An attempt failed and the step is tried again."""
+        with self._write():
+            self.to(name, StepState.PENDING, reason)
+            ended = {"ended": time.time()} | dict(note) | {"kind": kind.value, "reason": reason}
+            self._attempt(name, number, StepState.FAILED, ended)
+
+    def ended(
+        self, step: Step, key: str, result: StepResult, number: int, note: Mapping[str, Any]
+    ) -> None:
+        """A step has ended: its state, its last attempt and its products, in one go."""
+        outputs = {self.relative(Path(k)): v for k, v in result.outputs.items()}
+        with self._write():
+            old = self._state_of(step.name)
+            if old is not None and old.ended and old is not result.state:
+                self.to(step.name, StepState.PENDING, "planned again")
+            self.to(
+                step.name,
+                result.state,
+                result.reason,
+                key=key,
+                hint=result.hint,
+                error=result.error,
+                exit_code=result.exit_code,
+                kind=result.kind,
+                outputs=json.dumps(outputs),
+                seconds=result.seconds,
+            )
+            if number:
+                values = {"ended": time.time()} | dict(note)
+                values |= {"kind": result.kind, "reason": result.reason}
+                values |= {"exit_code": result.exit_code, "peak_mb": result.peak_mb}
+                values |= {"host": result.host or None, "job": result.job or None}
+                self._attempt(step.name, number, result.state, values)
+            self._products(step, result, outputs)
+
+    def _products(self, step: Step, result: StepResult, outputs: Mapping[str, str]) -> None:
+        if result.state is not StepState.DONE:
+            names = [(self.relative(path),) for path in step.outputs.values()]
+            self.db.executemany("DELETE FROM products WHERE path=?", names)
+            return
+        for name, digest in outputs.items():
+            try:
+                size = (self.root / name).stat().st_size
+            except OSError:
+                size = 0
+            self.db.execute(
+                "INSERT OR REPLACE INTO products VALUES (?,?,?,?,?,?)",
+                (name, self.request.id, step.name, digest, size, time.time()),
+            )
+
+    def forget_outputs(self, step: Step) -> None:
+        """Remove products of an earlier run of a step that now failed or was skipped."""
+        for path in step.outputs.values():
+            path.unlink(missing_ok=True)
+            self.digests.forget(path)
+
+    def again(self, name: str) -> None:
+        """A step that has ended is to be made again, whatever is there."""
+        with self._write():
+            self.to(name, StepState.PENDING, "asked for again", key="")
+
+    def open_attempts(self) -> list[sqlite3.Row]:
+        """Attempts that a driver left without an end."""
+        return self.db.execute(
+            "SELECT * FROM attempts WHERE request=? AND state IN (?, ?)", (self.request.id, *_OPEN)
+        ).fetchall()

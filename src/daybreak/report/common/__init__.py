@@ -1,0 +1,1 @@
+"""What all reports share: pages, figures' style, rounding, reading of tables."""

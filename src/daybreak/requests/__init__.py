@@ -1,0 +1,1 @@
+"""Requests, their plans and their steps: one folder for each kind."""

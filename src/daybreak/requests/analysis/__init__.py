@@ -1,0 +1,1 @@
+"""From DL3 to a report."""

@@ -1,0 +1,1 @@
+"""From a neutrino event to sky maps and a report."""
