@@ -275,11 +275,11 @@ def real(
     import sqlite3
 
     from daybreak.config.engine import load_engine
-    from daybreak.engine.pools.worker_pools import PRELOAD
     from daybreak.engine.run import run_plan
     from daybreak.ledger.request import RequestInfo
+    from daybreak.requests.analysis.plan import PRELOAD
 
-    modules = PRELOAD if preload == "full" else (*PRELOAD[:1], "benchmarks.engine_steps")
+    modules = PRELOAD if preload == "full" else ("benchmarks.engine_steps",)
     requested, wall, cpu = time.time(), time.monotonic(), time.process_time()
     results = run_plan(
         flat_plan(out, count, seconds),

@@ -66,6 +66,10 @@ class RunDataError(DaybreakError):
     exit_code = 7
 
 
+class UnusableRunError(RunDataError):
+    """One run was read, but can't be used: no livetime, no exposure at the target."""
+
+
 class OutputError(DaybreakError):
     """The output can't be written: no permission, a full disk, or somebody else is at it."""
 
@@ -134,6 +138,10 @@ class InputChangedError(EngineError):
     """A file that a step reads has vanished or changed since the plan was made."""
 
     exit_code = 24
+
+
+class UndeclaredSettingError(EngineError):
+    """A step reads a setting that it does not declare: a fault of the program."""
 
 
 class RequestNotFoundError(DaybreakError):

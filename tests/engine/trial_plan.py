@@ -107,7 +107,6 @@ def ideal_s(left: Sequence[str], workers: int, scale: float) -> float:
 def drive(options: argparse.Namespace) -> Mapping[str, object]:
     """Run the plan; how it ended."""
     from daybreak.config.engine import load_engine
-    from daybreak.engine.pools.worker_pools import PRELOAD
     from daybreak.engine.run import run_plan
     from daybreak.ledger.request import RequestInfo
     from daybreak.products.atomic import ensure_folder, remove_stale_partials
@@ -123,7 +122,7 @@ def drive(options: argparse.Namespace) -> Mapping[str, object]:
             request=RequestInfo(id="trial", engine=profile.name),
             engine=profile,
             workers=options.workers,
-            preload=(*PRELOAD[:2], "trial_plan", PRELOAD[-1]),
+            preload=("trial_plan",),
         )
     return {r.name: [r.state.value, r.cached, r.reason] for r in results.values()}
 

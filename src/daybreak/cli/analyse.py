@@ -104,12 +104,12 @@ def _options(
 
 def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
     rows = prepared.plan.describe()
-    left = prepared.analysis.selection.left_out
+    left = prepared.selection.left_out
     if as_json:
         keys = ("step", "what", "after", "makes")
         block = {
             "steps": [dict(zip(keys, row, strict=True)) for row in rows],
-            "runs": [r.obs_id for r in prepared.analysis.selection.runs],
+            "runs": [r.obs_id for r in prepared.selection.runs],
             "left_out": [vars(item) for item in left],
         }
         typer.echo(json.dumps(block, indent=2, default=str))

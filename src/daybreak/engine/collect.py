@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daybreak.ledger.database import transaction
+from daybreak.ledger.digests import Digests
 from daybreak.ledger.reading import reading
 from daybreak.products.atomic import PARTIAL_MARK, remove_stale_partials
-from daybreak.products.digest import file_digest
+from daybreak.products.folder import read_manifest, remove_folder, size_of
 
 
 @dataclass(frozen=True)
@@ -53,22 +54,22 @@ def old_products(root: Path, older_than_s: float) -> list[Removable]:
             "SELECT path, digest, size, step FROM products WHERE made < ? ORDER BY path",
             (time.time() - older_than_s,),
         ).fetchall()
-    found = {}
+    found, digests = {}, Digests()
     for row in rows:
         path = root / row["path"]
         if row["path"] in used:
             continue
-        if path.is_relative_to(root) and path.is_file() and file_digest(path) == row["digest"]:
+        if path.is_relative_to(root) and digests.of(path) == row["digest"]:
             why = f"made by step {row['step']} of a plan that has been replaced"
-            found[path] = Removable(path, path.stat().st_size, why)
+            found[path] = Removable(path, size_of(path), why)
     return list(found.values())
 
 
 def _in_use(db: sqlite3.Connection) -> set[str]:
     """Products of the newest request that is done, and of all that are not given up."""
     rows = db.execute(
-        "SELECT s.outputs FROM steps s JOIN requests r ON r.id = s.request WHERE s.plan = "
-        "(SELECT MAX(number) FROM plans WHERE request = s.request) AND (r.state NOT IN "
+        "SELECT s.outputs FROM steps s JOIN requests r ON r.id = s.request WHERE s.plan IN "
+        "(SELECT number FROM plans WHERE request = s.request) AND (r.state NOT IN "
         "('DONE', 'CANCELLED') OR r.id = (SELECT id FROM requests WHERE state = 'DONE' "
         "ORDER BY updated DESC LIMIT 1))"
     ).fetchall()
@@ -94,7 +95,9 @@ def remove(root: Path, items: Sequence[Removable]) -> None:
     """Remove files and folders and forget them; the caller holds the folder's lock."""
     remove_stale_partials(root)
     for item in items:
-        if item.path.is_dir():
+        if read_manifest(item.path):
+            remove_folder(item.path)
+        elif item.path.is_dir():
             shutil.rmtree(item.path, ignore_errors=True)
         elif PARTIAL_MARK not in item.path.name:
             item.path.unlink(missing_ok=True)

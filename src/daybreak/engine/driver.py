@@ -182,7 +182,7 @@ class Driver:
             step,
             self.board.upstream(step),
             self.ledger.root,
-            key=key,
+            key=key.key,
             number=number,
             resources=resources,
         )
@@ -200,7 +200,7 @@ class Driver:
             answer = dict(future.result())
         except Exception as raised:
             error = raised
-            key = self.intake.keys[item.step.name]
+            key = self.intake.keys[item.step.name].key
             if note.get("result") and note.get("key") == key:
                 answer = dict(note["result"])
             else:

@@ -19,6 +19,7 @@ from daybreak.ledger.failure import FailureKind, kind_of
 from daybreak.ledger.step import StepSkipped, StepState
 from daybreak.products.atomic import atomic_path, output_error
 from daybreak.products.digest import file_digest
+from daybreak.products.folder import atomic_folder, list_files, write_manifest
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
@@ -155,16 +156,13 @@ def _execute(
     }
     outputs = {key: Path(value) for key, value in payload["outputs"].items()}
     log = Path(payload["log"]) if payload.get("log") else None
-    expected = payload.get("expected", {})
     result: dict[str, Any] = {"state": StepState.DONE.value, "outputs": {}}
     try:
         with step_log(log) as logger:
             try:
                 logger.info("step %s: %s", payload["name"], payload["function"])
-                _check_inputs(expected)
-                made = _call(
-                    payload["function"], inputs, outputs, payload["params"], expected, announce
-                )
+                _check_inputs(payload.get("expected", {}))
+                made = _call(payload, inputs, outputs, announce)
                 result["outputs"] = made
                 logger.info("done in %.2f s", time.perf_counter() - start)
             except StepSkipped as skipped:
@@ -180,11 +178,9 @@ def _execute(
 
 
 def _call(
-    function: str,
+    payload: Mapping[str, Any],
     inputs: Mapping[str, Any],
     outputs: Mapping[str, Path],
-    params: Any,
-    expected: Mapping[str, Any],
     announce: Callable[[Mapping[str, str]], None],
 ) -> dict[str, str]:
     """Run the function; announces the digests of the outputs before they get their names.
@@ -192,12 +188,16 @@ def _call(
     A worker that is lost after that has not worked in vain: who finds the outputs under their
     names, with these digests, knows that they are whole.
     """
-    module, _, name = function.partition(":")
+    module, _, name = payload["function"].partition(":")
     target = getattr(import_module(module), name)
+    folders, expected = set(payload.get("folders", ())), payload.get("expected", {})
     with ExitStack() as stack:
-        partial = {key: stack.enter_context(atomic_path(path)) for key, path in outputs.items()}
+        partial = {
+            key: stack.enter_context((atomic_folder if key in folders else atomic_path)(path))
+            for key, path in outputs.items()
+        }
         try:
-            target(inputs, partial, dict(params))
+            target(inputs, partial, dict(payload["params"]))
         except Exception:
             _check_inputs(expected)  # an input that vanished meanwhile is the better reason
             raise
@@ -205,6 +205,11 @@ def _call(
         for key, path in partial.items():
             if not path.exists():
                 raise OutputError(f"the step did not write {outputs[key].name}", "See its log.")
-        made = {str(outputs[key]): file_digest(path) for key, path in partial.items()}
+        made = {
+            str(outputs[key]): write_manifest(path, list_files(path))
+            if key in folders
+            else file_digest(path)
+            for key, path in partial.items()
+        }
         announce(made)
     return made

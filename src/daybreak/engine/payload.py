@@ -46,7 +46,7 @@ def payload(
     resources
         What this attempt may take.
     """
-    params = dict(step.params)
+    params = {**step.params, "config": dict(step.config), "provenance": dict(step.provenance)}
     if step.tolerant:
         params["upstream"] = dict(upstream)
     inputs: dict[str, Any] = {}
@@ -62,6 +62,7 @@ def payload(
         "function": step.function,
         "inputs": inputs,
         "outputs": {name: str(path) for name, path in step.outputs.items()},
+        "folders": sorted(step.folders),
         "params": params,
         "log": str(log_path(step, root)),
         "note": str(note_path(root, step.name, number)),

@@ -23,6 +23,7 @@ class Board:
         self.steps = {step.name: step for step in plan.steps}
         self.waits = plan.dependencies()
         self.results: dict[str, StepResult] = {}
+        self._kept: dict[str, dict[str, str]] = {}
         self._position = {step.name: n for n, step in enumerate(plan.steps)}
         self._missing = {name: len(before) for name, before in self.waits.items()}
         self._next: dict[str, list[str]] = {step.name: [] for step in plan.steps}
@@ -54,6 +55,11 @@ class Board:
     def end(self, result: StepResult) -> None:
         """A step has ended; what waited for it may go."""
         self.results[result.name] = result
+        kept = {result.name: result.kept} if result.kept else {}
+        for earlier in self.waits[result.name]:
+            kept |= self._kept.get(earlier, {})
+        if kept:
+            self._kept[result.name] = kept
         for name in self._next[result.name]:
             self._missing[name] -= 1
             if not self._missing[name]:
@@ -69,16 +75,40 @@ class Board:
         return None
 
     def upstream(self, step: Step) -> dict[str, Any]:
-        """For a tolerant step: how those that it depends on have ended."""
-        return outcomes(self.results, self.waits[step.name]) if step.tolerant else {}
+        """For a tolerant step: how those that it depends on have ended.
+
+        Parameters
+        ----------
+        step
+            Which.
+
+        Returns
+        -------
+        dict
+            Step to ``state``, ``reason``, name of the ``error``; and ``kept``, where it or one
+            before it is kept from an older version: those steps with the version.
+        """
+        return outcomes(self.results, self.waits[step.name], self._kept) if step.tolerant else {}
 
     def left(self) -> list[Step]:
         """Steps that have not ended."""
         return [step for step in self.plan.steps if step.name not in self.results]
 
 
-def outcomes(results: Mapping[str, StepResult], names: Sequence[str]) -> dict[str, Any]:
-    """State and reason of some steps."""
-    return {
-        name: {"state": results[name].state.value, "reason": results[name].reason} for name in names
-    }
+def outcomes(
+    results: Mapping[str, StepResult],
+    names: Sequence[str],
+    kept: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """State, reason and error of some steps, and what below them was kept."""
+    found: dict[str, Any] = {}
+    for name in names:
+        result = results[name]
+        found[name] = {
+            "state": result.state.value,
+            "reason": result.reason,
+            "error": result.error,
+        }
+        if name in kept:
+            found[name]["kept"] = dict(sorted(kept[name].items()))
+    return found

@@ -11,7 +11,7 @@ from daybreak.engine.driver import Driver
 from daybreak.engine.failures import RetryPolicy
 from daybreak.engine.pools.driver_watch import interruptible, undisturbed
 from daybreak.engine.pools.sizing import clear_folders
-from daybreak.engine.pools.worker_pools import PRELOAD, cancel_stale, open_pools
+from daybreak.engine.pools.worker_pools import cancel_stale, open_pools
 from daybreak.engine.progress import Progress, ProgressEvent
 from daybreak.engine.readiness import Board
 from daybreak.engine.settle import clear_notes, recover
@@ -33,7 +33,7 @@ def run_plan(
     engine: EngineProfile | None = None,
     workers: int = 0,
     progress: Progress | None = None,
-    preload: Sequence[str] = PRELOAD,
+    preload: Sequence[str] = (),
 ) -> dict[str, StepResult]:
     """Run the steps of a plan whose products are not there yet.
 

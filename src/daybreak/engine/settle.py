@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from daybreak.engine.attempt import note_path, read_note
 from daybreak.engine.readiness import Board
 from daybreak.ledger.failure import FailureKind
+from daybreak.ledger.keys import StepKey
 from daybreak.ledger.ledger import Ledger
 from daybreak.ledger.step import Step, StepResult, StepState
 from daybreak.products.atomic import partial_path
@@ -27,13 +29,16 @@ class Intake:
         Where endings are written.
     tell
         Called with each step that has ended.
+    keep
+        Products that other code made from the same are good enough.
     """
 
-    def __init__(self, board: Board, ledger: Ledger, tell: Told) -> None:
+    def __init__(self, board: Board, ledger: Ledger, tell: Told, *, keep: bool = False) -> None:
         self.board = board
         self.ledger = ledger
         self.tell = tell
-        self.keys: dict[str, str] = {}
+        self.keep = keep
+        self.keys: dict[str, StepKey] = {}
         self._states = ledger.step_states()
 
     def next(self) -> Step | None:
@@ -46,7 +51,7 @@ class Intake:
                 continue
             key = self.ledger.key(step, self.board.upstream(step))
             self.keys[step.name] = key
-            cached = self.ledger.finished(step, key)
+            cached = self.ledger.finished(step, key, keep=self.keep)
             if cached is None:
                 return step
             self._cached(step, cached)
@@ -67,7 +72,7 @@ class Intake:
                 self.ledger.digests.learn(Path(path), digest)
         else:
             self.ledger.forget_outputs(step)
-        self.ledger.ended(step, self.keys.get(step.name, ""), result, number, note or {})
+        self.ledger.ended(step, self.keys.get(step.name), result, number, note or {})
         self.board.end(result)
         self.tell(result)
 
@@ -75,7 +80,11 @@ class Intake:
 def remove_partials(step: Step, pid: int) -> None:
     """Remove what a worker that was lost had half-written."""
     for path in step.outputs.values():
-        partial_path(path, pid).unlink(missing_ok=True)
+        partial = partial_path(path, pid)
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
 
 
 def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
@@ -104,7 +113,7 @@ def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
         result = noted(ledger, step, row["key"], note) if step is not None else None
         if step is not None and result is not None:
             final = result_of(step.name, result, row["number"])
-            ledger.ended(step, row["key"], final, row["number"], note)
+            ledger.ended(step, None, final, row["number"], note)
             adopted.append(step.name)
         else:
             reason = "its driver ended before it did"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 import time
 from pathlib import Path
 
 from daybreak.errors import OutputError
 from daybreak.products.digest import file_digest
+from daybreak.products.folder import folder_digest
 
 #: a file that changed so shortly before it was read may change again in the same clock tick
 _SETTLED_NS = 2_000_000_000
@@ -27,7 +29,12 @@ class Digests:
         self._known: dict[Path, tuple[tuple[int, ...], str]] = {}
 
     def of(self, path: Path) -> str:
-        """SHA-256 of a file as it is now; '' if it is not there.
+        """Digest of a file or a folder as it is now; '' if it is not there or not whole.
+
+        Parameters
+        ----------
+        path
+            The file or the folder.
 
         Raises
         ------
@@ -40,6 +47,8 @@ class Digests:
             return ""
         except OSError as error:
             raise _unreadable(path, error) from error
+        if stat.S_ISDIR(found.st_mode):
+            return folder_digest(path, self.of)
         mark = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         known = self._known.get(path)
         if known is not None and known[0] == mark:
@@ -64,6 +73,8 @@ class Digests:
             found = path.stat()
         except OSError:
             return
+        if stat.S_ISDIR(found.st_mode):
+            return  # its files are looked at when somebody asks
         mark = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
         self._known[path] = (mark, digest)
 

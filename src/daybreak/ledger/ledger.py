@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from daybreak._version import __version__
 from daybreak.errors import RequestNotFoundError
 from daybreak.ledger.database import (
     database_error,
@@ -27,13 +28,13 @@ from daybreak.ledger.database import (
 )
 from daybreak.ledger.digests import Digests
 from daybreak.ledger.failure import FailureKind
+from daybreak.ledger.keys import StepKey, step_key
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import LEDGER
 from daybreak.ledger.step import Plan, Step, StepResult, StepState
 from daybreak.ledger.transitions import check_request, check_step
-from daybreak.products.digest import code_digest, value_digest
+from daybreak.products.folder import remove_folder, size_of
 
-_FORMAT = 2
 _OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
 
 
@@ -164,19 +165,31 @@ class Ledger:
 
     # plans and steps --------------------------------------------------------------------------
 
-    def enter_plan(self, plan: Plan, digest: str) -> None:
-        """Enter the steps of a plan; steps that are known keep their state and history."""
+    def enter_plan(self, plan: Plan, digest: str, stage: int = 1) -> None:
+        """Enter the steps of a plan; steps that are known keep their state and history.
+
+        Parameters
+        ----------
+        plan, digest
+            The plan, and a digest of what it consists of.
+        stage
+            Which of the request's plans it is, from 1. A new plan takes the place of the old one
+            of its stage and makes those of later stages void.
+        """
         now, request = time.time(), self.request.id
         with self._write():
             row = self.db.execute(
-                "SELECT number, digest FROM plans WHERE request=? ORDER BY number DESC", (request,)
+                "SELECT digest FROM plans WHERE request=? AND stage=? ORDER BY number DESC",
+                (request, stage),
             ).fetchone()
             if row is not None and row["digest"] == digest:
                 return
-            number = 1 if row is None else row["number"] + 1
+            number = 1 + self._last_plan(request)
+            self.db.execute("DELETE FROM plans WHERE request=? AND stage>=?", (request, stage))
             self.db.execute(
-                "INSERT INTO plans VALUES (?,?,?,?,?)",
-                (request, number, now, digest, len(plan.steps)),
+                "INSERT INTO plans (request, number, created, digest, n_steps, stage) "
+                "VALUES (?,?,?,?,?,?)",
+                (request, number, now, digest, len(plan.steps), stage),
             )
             self.db.executemany(
                 "INSERT INTO steps (request, name, plan, position, function, label, required, "
@@ -192,35 +205,45 @@ class Ledger:
                 ],
             )
 
+    def _last_plan(self, request: str) -> int:
+        row = self.db.execute("SELECT MAX(plan) FROM steps WHERE request=?", (request,)).fetchone()
+        return int(row[0] or 0)
+
     def step_states(self) -> dict[str, StepState]:
-        """State of every step of the request's newest plan."""
+        """State of every step of the request's plans."""
         rows = self.db.execute(
-            "SELECT name, state FROM steps WHERE request=? AND plan="
-            "(SELECT MAX(number) FROM plans WHERE request=?) ORDER BY position",
+            "SELECT name, state FROM steps WHERE request=? AND plan IN "
+            "(SELECT number FROM plans WHERE request=?) ORDER BY plan, position",
             (self.request.id, self.request.id),
         )
         return {row["name"]: StepState(row["state"]) for row in rows}
 
-    def key(self, step: Step, upstream: Mapping[str, Any] | None = None) -> str:
-        """SHA-256 over the code's version, the parameters and the digests of the inputs."""
-        return value_digest(
-            {
-                "format": _FORMAT,
-                "code": code_digest(),
-                "function": step.function,
-                "params": dict(step.params),
-                "upstream": dict(upstream or {}),
-                "inputs": [self.digests.of(path) for path in step.input_files()],
-                "outputs": sorted(p.name for p in step.outputs.values()),
-            }
-        )
+    def key(self, step: Step, upstream: Mapping[str, Any] | None = None) -> StepKey:
+        """What a step's products depend on, as its inputs are now.
 
-    def finished(self, step: Step, key: str) -> StepResult | None:
-        """The result of an earlier run, if its key is the same and its products are whole."""
+        Parameters
+        ----------
+        step
+            Which.
+        upstream
+            For a tolerant step, how those before it have ended.
+        """
+        return step_key(step, self.digests, upstream)
+
+    def finished(self, step: Step, key: StepKey, *, keep: bool = False) -> StepResult | None:
+        """The result of an earlier run, if its key is the same and its products are whole.
+
+        Parameters
+        ----------
+        step, key
+            The step and what it depends on now.
+        keep
+            Take products of other code, too, if they were made from the same.
+        """
         rows = self.db.execute(
-            "SELECT * FROM steps WHERE name=? AND key=? AND state IN ('DONE', 'SKIPPED') "
-            "ORDER BY request = ? DESC, updated DESC",
-            (step.name, key, self.request.id),
+            "SELECT * FROM steps WHERE name=? AND (key=? OR (? AND made_from=? AND key!='')) "
+            "AND state IN ('DONE', 'SKIPPED') ORDER BY key=? DESC, request=? DESC, updated DESC",
+            (step.name, key.key, keep, key.made_from, key.key, self.request.id),
         ).fetchall()
         for row in rows:
             outputs = json.loads(row["outputs"])
@@ -231,6 +254,7 @@ class Ledger:
                 state=StepState(row["state"]),
                 reason=row["reason"],
                 cached=True,
+                kept="" if row["key"] == key.key else row["version"] or "an older version",
                 seconds=row["seconds"],
                 outputs={str(self.root / name): digest for name, digest in outputs.items()},
             )
@@ -268,19 +292,29 @@ class Ledger:
             (*values.values(), self.request.id, name),
         )
 
-    def submitted(self, step: Step, key: str, pool: str, memory_mb: int, log: Path) -> int:
-        """A step was given to the engine; returns the number of the attempt."""
+    def submitted(self, step: Step, key: StepKey, pool: str, memory_mb: int, log: Path) -> int:
+        """A step was given to the engine; returns the number of the attempt.
+
+        Parameters
+        ----------
+        step, key
+            The step and what it depends on.
+        pool, memory_mb
+            Where it was given, and what it may take.
+        log
+            Its log file.
+        """
         with self._write():
             old = self._state_of(step.name)
             if old is not None and old.ended:
                 self.to(step.name, StepState.PENDING, "to be made again")
-            self.to(step.name, StepState.SUBMITTED, "", key=key, log=self.relative(log))
+            self.to(step.name, StepState.SUBMITTED, "", **vars(key), log=self.relative(log))
             number = 1 + self.attempts(step.name)
             self.db.execute(
                 "INSERT INTO attempts (request, step, number, state, key, pool, memory_mb, "
                 "submitted) VALUES (?,?,?,?,?,?,?,?)",
                 (
-                    *(self.request.id, step.name, number, StepState.SUBMITTED.value, key),
+                    *(self.request.id, step.name, number, StepState.SUBMITTED.value, key.key),
                     *(pool, memory_mb, time.time()),
                 ),
             )
@@ -332,9 +366,26 @@ class Ledger:
             self._attempt(name, number, StepState.FAILED, ended)
 
     def ended(
-        self, step: Step, key: str, result: StepResult, number: int, note: Mapping[str, Any]
+        self,
+        step: Step,
+        key: StepKey | None,
+        result: StepResult,
+        number: int,
+        note: Mapping[str, Any],
     ) -> None:
-        """A step has ended: its state, its last attempt and its products, in one go."""
+        """A step has ended: its state, its last attempt and its products, in one go.
+
+        Parameters
+        ----------
+        step, key
+            The step, and what it depended on; None if that is not known: the key that it was
+            begun with stays.
+        result
+            How it ended. Products that are kept keep the key of the code that made them.
+        number, note
+            Its last attempt (0: none), and what is known of it.
+        """
+        columns = {} if key is None or result.kept else vars(key) | {"version": __version__}
         outputs = {self.relative(Path(k)): v for k, v in result.outputs.items()}
         with self._write():
             old = self._state_of(step.name)
@@ -344,7 +395,7 @@ class Ledger:
                 step.name,
                 result.state,
                 result.reason,
-                key=key,
+                **columns,
                 hint=result.hint,
                 error=result.error,
                 exit_code=result.exit_code,
@@ -366,10 +417,7 @@ class Ledger:
             self.db.executemany("DELETE FROM products WHERE path=?", names)
             return
         for name, digest in outputs.items():
-            try:
-                size = (self.root / name).stat().st_size
-            except OSError:
-                size = 0
+            size = size_of(self.root / name)
             self.db.execute(
                 "INSERT OR REPLACE INTO products VALUES (?,?,?,?,?,?)",
                 (name, self.request.id, step.name, digest, size, time.time()),
@@ -378,7 +426,10 @@ class Ledger:
     def forget_outputs(self, step: Step) -> None:
         """Remove products of an earlier run of a step that now failed or was skipped."""
         for path in step.outputs.values():
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                remove_folder(path)
+            else:
+                path.unlink(missing_ok=True)
             self.digests.forget(path)
 
     def again(self, name: str) -> None:

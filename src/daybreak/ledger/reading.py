@@ -139,8 +139,8 @@ def requests(root: Path) -> list[RequestView]:
 
 def _request(db: sqlite3.Connection, root: Path, row: sqlite3.Row) -> RequestView:
     steps = db.execute(
-        "SELECT function, state FROM steps WHERE request=? AND plan="
-        "(SELECT MAX(number) FROM plans WHERE request=?)",
+        "SELECT function, state FROM steps WHERE request=? AND plan IN "
+        "(SELECT number FROM plans WHERE request=?)",
         (row["id"], row["id"]),
     ).fetchall()
     host, pid = row["driver_host"], row["driver_pid"]
@@ -188,8 +188,8 @@ def steps(root: Path, request: str) -> list[StepView]:
         rows = db.execute(
             "SELECT s.*, a.number, a.host, a.job, a.peak_mb FROM steps s LEFT JOIN attempts a ON "
             "a.request = s.request AND a.step = s.name AND a.number = (SELECT MAX(number) FROM "
-            "attempts WHERE request = s.request AND step = s.name) WHERE s.request=? AND s.plan="
-            "(SELECT MAX(number) FROM plans WHERE request=?) ORDER BY s.position",
+            "attempts WHERE request = s.request AND step = s.name) WHERE s.request=? AND s.plan IN "
+            "(SELECT number FROM plans WHERE request=?) ORDER BY s.plan, s.position",
             (request, request),
         ).fetchall()
     return [

@@ -100,7 +100,14 @@ CREATE TABLE digests (
 )
 """
 
-LEDGER = (_VERSION_1,)
+# what a step was made from without the code, and by which version of Daybreak; plans in stages
+_VERSION_2 = """
+ALTER TABLE steps ADD COLUMN made_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN version TEXT NOT NULL DEFAULT '';
+ALTER TABLE plans ADD COLUMN stage INTEGER NOT NULL DEFAULT 1
+"""
+
+LEDGER = (_VERSION_1, _VERSION_2)
 
 _REGISTRY_1 = """
 CREATE TABLE requests (

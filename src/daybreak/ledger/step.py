@@ -55,8 +55,18 @@ class Step:
         Files it reads, by name; a list where there are many of a kind.
     outputs
         Files it writes, by name.
+    folders
+        Names of the outputs that are folders: the function writes into an empty one.
     params
         JSON-able parameters.
+    config
+        The settings that it reads, by path (:func:`daybreak.config.sections.declare`); it is given
+        them, and no others, as ``params['config']``.
+    data
+        Files or folders of the package that its code reads, e.g. ``report/common/templates``.
+    provenance
+        JSON-able facts for the products' provenance, as ``params['provenance']``: the step is not
+        made again when they change.
     label
         For progress and logs.
     tolerant
@@ -73,6 +83,10 @@ class Step:
     inputs: Mapping[str, Path | tuple[Path, ...]]
     outputs: Mapping[str, Path]
     params: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
+    folders: frozenset[str] = frozenset()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     label: str = ""
     tolerant: bool = False
     required: bool = True
@@ -151,6 +165,8 @@ class StepResult:
         Of that class.
     cached
         The products of an earlier run were whole and nothing had changed.
+    kept
+        Version of Daybreak that made the products, if they are kept although its code differs.
     seconds
         Wall time.
     outputs
@@ -172,6 +188,7 @@ class StepResult:
     error: str = ""
     exit_code: int = 0
     cached: bool = False
+    kept: str = ""
     seconds: float = 0.0
     outputs: Mapping[str, str] = field(default_factory=dict)
     kind: str = ""

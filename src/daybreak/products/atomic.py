@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,9 +117,14 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def remove_stale_partials(folder: Path) -> list[Path]:
-    """Remove temporary files that processes of this host left behind when they were killed.
+    """Remove temporary files and folders that processes of this host left behind when they were killed.
 
-    Files of processes that still live are left alone.
+    Those of processes that still live are left alone.
+
+    Parameters
+    ----------
+    folder
+        Where to look, with all folders below it.
 
     Returns
     -------
@@ -126,9 +132,13 @@ def remove_stale_partials(folder: Path) -> list[Path]:
         What was removed.
     """
     removed = []
-    for path in folder.rglob(f".*{PARTIAL_MARK}*"):
+    for path in list(folder.rglob(f".*{PARTIAL_MARK}*")):
         pid_text = path.name.rsplit(PARTIAL_MARK, 1)[1].split(".", 1)[0]
-        if path.is_file() and pid_text.isdigit() and not alive(int(pid_text)):
+        if not pid_text.isdigit() or alive(int(pid_text)):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
-            removed.append(path)
+        removed.append(path)
     return removed

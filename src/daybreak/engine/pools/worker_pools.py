@@ -28,14 +28,13 @@ from daybreak.engine.schedulers.jobs import JobEnd, JobInfo, Jobs, LocalJobs
 from daybreak.errors import EngineError
 from daybreak.ledger.step import Resources
 
-#: imported once by the fork server of a node's workers
-PRELOAD = (
+#: imported once by the fork server of a node's workers, before and after what the caller names
+_FIRST = (
+    "parsl.executors.high_throughput.process_worker_pool",
+    "daybreak.engine.pools.workers",
     "daybreak.engine.execute",
-    "daybreak.requests.analysis.steps",
-    "daybreak.requests.analysis.report_steps",
-    "daybreak.engine.pools.gc_freeze",
 )
-_ALWAYS = ("parsl.executors.high_throughput.process_worker_pool", "daybreak.engine.pools.workers")
+_LAST = ("daybreak.engine.pools.gc_freeze",)
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,40}")
 
 
@@ -199,7 +198,7 @@ def open_pools(
     scratch: Path,
     width: int,
     workers: int = 0,
-    preload: Sequence[str] = PRELOAD,
+    preload: Sequence[str] = (),
     needs: Sequence[Resources] = (),
 ) -> Iterator[EnginePools]:
     """Pools of workers for one run of a plan; everything is given back at the end.
@@ -293,7 +292,7 @@ def _local_setup(
         min_blocks=1,
         max_blocks=1,
         folder=folder,
-        arguments=(*arguments, "--preload", ",".join((*_ALWAYS, *preload))),
+        arguments=(*arguments, "--preload", ",".join((*_FIRST, *preload, *_LAST))),
         heartbeat_s=max(1, round(profile.heartbeat.to_value("s"))),
         threshold_s=60,  # a process that ends is noticed at once; this is for one that hangs
         ports=profile.ports,
@@ -318,7 +317,7 @@ def _cluster_setup(
         min_blocks=pool.min_blocks,
         max_blocks=pool.max_blocks,
         folder=folder,
-        arguments=("--link", links, "--preload", ",".join((*_ALWAYS, *preload))),
+        arguments=("--link", links, "--preload", ",".join((*_FIRST, *preload, *_LAST))),
         python=profile.python,
         addresses=addresses,
         ports=profile.ports,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from daybreak.report.common.tables import ResultTables, number, texts
 _BINNINGS = {"run": "Per run", "night": "Per night", "minutes": "Short bins"}
 
 
-def write_report(results: Path, figures: Path, path: Path) -> None:
+def write_report(
+    results: Path, figures: Path, path: Path, facts: Mapping[str, Any] | None = None
+) -> None:
     """Write the page of an analysis, atomically.
 
     Parameters
@@ -32,13 +34,15 @@ def write_report(results: Path, figures: Path, path: Path) -> None:
         Folder of the figures; those that are missing are left out.
     path
         The HTML file.
+    facts
+        Beat those of ``context.json``, e.g. ``config_digest``.
 
     Raises
     ------
     ProductError
         If a table can't be read, or a figure holds what a figure must not hold.
     """
-    write_text(path, render(ResultTables(results), figures))
+    write_text(path, render(ResultTables(results, facts), figures))
 
 
 def render(tables: ResultTables, figures: Path) -> str:

@@ -45,7 +45,7 @@ _RUN_COLUMNS = (
 )  # fmt: skip
 
 
-def write_results(results: Path, path: Path) -> None:
+def write_results(results: Path, path: Path, facts: Mapping[str, Any] | None = None) -> None:
     """Write ``results.json`` for the tables of `results`, atomically.
 
     Parameters
@@ -54,30 +54,34 @@ def write_results(results: Path, path: Path) -> None:
         Folder of the tables.
     path
         The JSON file.
+    facts
+        Beat those of ``context.json``, e.g. ``config_digest``.
 
     Raises
     ------
     ProductError
         If a table can't be read.
     """
-    text = json.dumps(build_results(results), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(build_results(results, facts), indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
 
 
-def build_results(results: Path) -> dict[str, Any]:
+def build_results(results: Path, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The content of ``results.json``.
 
     Parameters
     ----------
     results
         Folder of the tables.
+    facts
+        Beat those of ``context.json``.
 
     Returns
     -------
     dict
         Plain values only; see the schema.
     """
-    tables = ResultTables(results)
+    tables = ResultTables(results, facts)
     context = tables.context
     keys = ("instrument", "telescopes", "store", "nights", "on_radius_deg", "on_region", "extended")
     built = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class ResultTables:
     ----------
     folder
         The ``results/`` folder, laid out as ``docs/products.md`` says.
+    facts
+        Beat those of ``context.json``.
 
     Raises
     ------
@@ -33,7 +36,7 @@ class ResultTables:
         If the folder or its ``context.json`` is missing or can't be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, facts: Mapping[str, Any] | None = None) -> None:
         self.folder = Path(folder)
         self._tables: dict[str, Table | None] = {}
         path = self.folder / "context.json"
@@ -45,6 +48,7 @@ class ResultTables:
             ) from None
         except (OSError, ValueError) as error:
             raise ProductError(f"{path} can't be read: {error}", _HINT) from error
+        self.context |= dict(facts or {})
 
     def table(self, name: str) -> Table | None:
         """Table `name` (without suffix), or None where it is absent."""

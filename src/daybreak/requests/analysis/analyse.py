@@ -27,7 +27,7 @@ from daybreak.ledger.request import AnalysisRequest, RequestInfo
 from daybreak.ledger.step import Plan, StepResult, StepState
 from daybreak.products.atomic import ensure_folder, remove_stale_partials, write_text
 from daybreak.products.lock import folder_lock
-from daybreak.requests.analysis.plan import AnalysisPlan, plan_analysis
+from daybreak.requests.analysis.plan import PRELOAD, plan_analysis
 from daybreak.runs.catalogue import Catalogue, read_catalogue, telescope
 from daybreak.runs.select import Selection, read_run_list, select_runs
 from daybreak.runs.targets import Target, resolve_target
@@ -89,7 +89,7 @@ class PreparedAnalysis:
     """A request with its plan, before anything runs."""
 
     request: AnalysisRequest
-    analysis: AnalysisPlan
+    selection: Selection
     plan: Plan
 
 
@@ -140,11 +140,7 @@ def prepare_request(request: AnalysisRequest) -> PreparedAnalysis:
 
 
 def _lay_out(request: AnalysisRequest, place: Target, selection: Selection) -> PreparedAnalysis:
-    from daybreak.requests.analysis.report_plan import report_steps
-
-    analysis = plan_analysis(request, place, selection)
-    steps = report_steps(analysis, request.config, request.out)
-    return PreparedAnalysis(request, analysis, Plan((*analysis.plan.steps, *steps)))
+    return PreparedAnalysis(request, selection, plan_analysis(request, place, selection))
 
 
 def _with_instrument(
@@ -261,14 +257,11 @@ def run_prepared(
     prepared: PreparedAnalysis, *, progress: Progress | None = None, strict: bool = False
 ) -> AnalysisResult:
     """Run a prepared analysis in its output folder."""
-    from daybreak.requests.analysis.report_plan import drop_stale_index
-
     request = prepared.request
     engine = load_engine(request.config.engine.profile)
     out = ensure_folder(request.out)
     with folder_lock(out):
         remove_stale_partials(out)
-        drop_stale_index(out)
         _write_config(out, request.config)
         steps = run_plan(
             prepared.plan,
@@ -277,6 +270,7 @@ def run_prepared(
             engine=engine,
             workers=request.config.engine.workers,
             progress=progress,
+            preload=PRELOAD,
         )
     _raise_for(prepared.plan, steps)
     results = json.loads((out / "results.json").read_text(encoding="utf-8"))

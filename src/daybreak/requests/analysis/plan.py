@@ -1,4 +1,4 @@
-"""From a request to a plan: resolve the target, choose the runs, lay out the steps."""
+"""From a request to a plan: the steps of an analysis, from DL3 files to the report."""
 
 from __future__ import annotations
 
@@ -11,272 +11,96 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from daybreak.config.analysis import AnalysisConfig
+from daybreak.config.sections import declare
 from daybreak.ledger.request import AnalysisRequest
 from daybreak.ledger.step import Plan, Step
 from daybreak.products.digest import value_digest
-from daybreak.runs.catalogue import RunEntry, is_point_like
+from daybreak.requests.analysis.setup import Setup, on_radius_deg, reduction_setup
+from daybreak.runs.catalogue import RunEntry
 from daybreak.runs.select import Selection, blank_position
-from daybreak.runs.targets import Target, known_sources
+from daybreak.runs.targets import Target
 
 _STEPS = "daybreak.requests.analysis.steps"
-_DEFAULT_RADIUS_DEG = 0.1
-_PSF_MARGIN_DEG = 0.2
-_SMALLEST_EXCLUSION_DEG = 0.4
-_TARGET_MARGIN_DEG = 0.2
-
-Setup = dict[str, Any]
+#: modules that nearly every step of an analysis imports
+PRELOAD = tuple(
+    f"{_STEPS}.{name}"
+    for name in (
+        *("reduce", "counts", "maps", "spectrum", "lightcurve", "context"),
+        *("figures", "results", "page"),
+    )
+)
+#: what each step reads of the configuration, beside its parameters
+_READS = {
+    "counts": ("regions.background", "quality", "spectrum.detection_sigma"),
+    "maps": ("maps.methods", "maps.correlation_radius"),
+    "spectrum": ("spectrum",),
+    "lightcurve": (
+        *("lightcurve", "spectrum.n_sigma_ul", "spectrum.ul_below_sigma"),
+        "spectrum.min_off_counts",
+    ),
+    "context": ("regions.background",),
+    "figures": ("report.formats",),
+}
+_PAGE_DATA = ("report/common/templates", "report/analysis/templates")
+_TABLES = {
+    "runs": "runs.ecsv",
+    "left_out": "runs_left_out.ecsv",
+    "theta2": "theta2.ecsv",
+    "cumulative": "cumulative.ecsv",
+    "regions": "regions.ecsv",
+    "exclusion": "exclusion.ecsv",
+    "maps": "maps.fits",
+    "significance": "map_significance.ecsv",
+    "spectrum_counts": "spectrum_counts.ecsv",
+    "models": "spectrum_models.ecsv",
+    "butterfly": "butterfly.ecsv",
+    "flux_points": "flux_points.ecsv",
+    "lc_run": "lightcurve_run.ecsv",
+    "lc_night": "lightcurve_night.ecsv",
+    "lc_minutes": "lightcurve_minutes.ecsv",
+}
 
 
 @dataclass(frozen=True)
-class AnalysisPlan:
-    """A plan and what the report step and the caller need to know of it.
+class Layout:
+    """What the steps of one analysis share.
 
     Attributes
     ----------
-    plan
-        Steps up to the tables.
-    tables
-        Result files by name.
-    context
-        The file that says what all tables have in common.
+    config
+        The resolved configuration.
+    out
+        Output folder.
     setup
         How runs are reduced.
-    target, selection
-        What was resolved and chosen.
-    config_digest
-        Digest of the resolved configuration.
+    digest
+        Digest of the whole configuration, for provenance.
     """
 
-    plan: Plan
-    tables: dict[str, Path]
-    context: Path
+    config: AnalysisConfig
+    out: Path
     setup: Setup
-    target: Target
-    selection: Selection
-    config_digest: str
+    digest: str
 
+    def table(self, name: str) -> Path:
+        """The file of a result table."""
+        return self.out / "results" / _TABLES[name]
 
-def _edges(low: float, high: float, per_decade: int) -> tuple[float, ...]:
-    """Logarithmic edges, as many as Gammapy's ``from_energy_bounds(per_decade=True)`` makes."""
-    n_bins = int(np.ceil(np.log10(high / low) * per_decade))
-    return tuple(float(x) for x in np.geomspace(low, high, n_bins + 1))
-
-
-def _circle(ra: float, dec: float, radius: float, name: str) -> dict[str, Any]:
-    return {"ra_deg": ra, "dec_deg": dec, "radius_deg": radius, "name": name}
-
-
-def exclusion_circles(
-    config: AnalysisConfig, position: SkyCoord, name: str, on_radius_deg: float
-) -> list[dict[str, Any]]:
-    """Circles kept out of the background: the target, known neighbours, the user's own."""
-    regions = config.regions
-    on = on_radius_deg if np.isfinite(on_radius_deg) else _DEFAULT_RADIUS_DEG
-    if regions.exclusion_radius is not None:
-        own = float(regions.exclusion_radius.to_value("deg"))
-    else:
-        own = max(_SMALLEST_EXCLUSION_DEG, on + _TARGET_MARGIN_DEG)
-    out = [_circle(float(position.ra.deg), float(position.dec.deg), own, name)]
-    reach = float(config.maps.max_offset.to_value("deg")) + float(
-        config.selection.max_offset.to_value("deg")
-    )
-    if regions.exclude_known:
-        sources = [s for s in known_sources() if s.detected]
-        places = SkyCoord([s.ra_deg for s in sources], [s.dec_deg for s in sources], unit="deg")
-        distance = places.separation(position).deg
-        for source, away in zip(sources, distance, strict=True):
-            radius = source.radius_deg + _PSF_MARGIN_DEG
-            if own < away < reach + radius:
-                out.append(_circle(source.ra_deg, source.dec_deg, radius, source.name))
-    for region in regions.exclude:
-        values = (float(getattr(region, k).to_value("deg")) for k in ("ra", "dec", "radius"))
-        ra, dec, radius = values
-        out.append(_circle(ra, dec, radius, region.name or "configured"))
-    return out
-
-
-def reduction_setup(
-    config: AnalysisConfig, position: SkyCoord, name: str, on_radius_deg: float
-) -> Setup:
-    """JSON-able parameters of :class:`daybreak.science.run.ReductionSetup`."""
-    spectrum, maps = config.spectrum, config.maps
-    extended = bool(on_radius_deg >= config.regions.extended_above.to_value("deg"))
-    theta_max = float(config.theta2.max.to_value("deg"))
-    if np.isfinite(on_radius_deg):
-        theta_max = max(theta_max, 1.6 * on_radius_deg)
-    map_setup = None
-    if maps.enabled:
-        map_setup = {
-            "width_deg": float(maps.width.to_value("deg")),
-            "pixel_deg": float(maps.pixel.to_value("deg")),
-            "ring_inner_deg": float(maps.ring_inner.to_value("deg")),
-            "ring_width_deg": float(maps.ring_width.to_value("deg")),
-        }
-        excluded = float(exclusion_circles(config, position, name, on_radius_deg)[0]["radius_deg"])
-        inner = max(map_setup["ring_inner_deg"], excluded + 0.1 if extended else 0.0)
-        map_setup["ring_inner_deg"] = inner
-    edges2 = np.linspace(0, theta_max**2, config.theta2.n_bins + 1)
-    return {
-        "on": _circle(float(position.ra.deg), float(position.dec.deg), on_radius_deg, name),
-        "extended": extended,
-        "exclude": exclusion_circles(config, position, name, on_radius_deg),
-        "energy_edges_tev": _edges(
-            spectrum.energy_min.to_value("TeV"),
-            spectrum.energy_max.to_value("TeV"),
-            spectrum.bins_per_decade,
-        ),
-        "true_edges_tev": _edges(
-            spectrum.true_min.to_value("TeV"),
-            spectrum.true_max.to_value("TeV"),
-            spectrum.true_bins_per_decade,
-        ),
-        "threshold": spectrum.threshold,
-        "aeff_fraction": spectrum.aeff_fraction,
-        "background": config.regions.background,
-        "n_off": config.regions.n_off,
-        "min_distance_deg": float(config.regions.min_distance.to_value("deg")),
-        "theta2_edges_deg2": tuple(float(x) for x in edges2),
-        "theta2_max_off": config.theta2.max_off,
-        "max_offset_deg": float(maps.max_offset.to_value("deg")),
-        "max_theta_deg": float(config.quality.max_theta.to_value("deg")),
-        "site_longitude_deg": float(config.selection.site_longitude.to_value("deg")),
-        "maps": map_setup,
-    }
-
-
-def on_radius_deg(config: AnalysisConfig, run: RunEntry) -> float:
-    """ON radius in degrees; NaN where the run's IRFs bring their own (RAD_MAX)."""
-    if is_point_like(run):
-        return float("nan")
-    if config.regions.on_radius is not None:
-        return float(config.regions.on_radius.to_value("deg"))
-    return _DEFAULT_RADIUS_DEG
-
-
-def _reduce_step(
-    run: RunEntry, setup: Setup, config: AnalysisConfig, out: Path, digest: str, target: Target
-) -> Step:
-    if target.blank_fields:
-        place = blank_position(run, config.selection.blank_offset)
-        setup = reduction_setup(config, place, "test position", setup["on"]["radius_deg"])
-    return Step(
-        name=f"reduce-{run.obs_id}",
-        function=f"{_STEPS}:reduce",
-        inputs={"files": tuple(run.files)},
-        outputs={"run": out / "runs" / f"run_{run.obs_id:06d}.fits"},
-        params={
-            "obs_id": run.obs_id,
-            "hdus": [
-                {"kind": k, "hdu_class": h.hdu_class, "path": str(h.path), "hdu": h.hdu}
-                for k, h in sorted(run.hdus.items())
-            ],
-            "setup": setup,
-            "config_digest": digest,
-        },
-        label=f"reduce run {run.obs_id}",
-        required=False,
-    )
-
-
-def _tables(out: Path) -> dict[str, Path]:
-    names = {
-        "runs": "runs.ecsv",
-        "left_out": "runs_left_out.ecsv",
-        "theta2": "theta2.ecsv",
-        "cumulative": "cumulative.ecsv",
-        "regions": "regions.ecsv",
-        "exclusion": "exclusion.ecsv",
-        "maps": "maps.fits",
-        "significance": "map_significance.ecsv",
-        "spectrum_counts": "spectrum_counts.ecsv",
-        "models": "spectrum_models.ecsv",
-        "butterfly": "butterfly.ecsv",
-        "flux_points": "flux_points.ecsv",
-        "lc_run": "lightcurve_run.ecsv",
-        "lc_night": "lightcurve_night.ecsv",
-        "lc_minutes": "lightcurve_minutes.ecsv",
-    }
-    return {key: out / "results" / name for key, name in names.items()}
-
-
-def _science_steps(
-    config: AnalysisConfig,
-    out: Path,
-    runs: tuple[Path, ...],
-    common: dict[str, Any],
-    counts_params: dict[str, Any],
-) -> list[Step]:
-    t = _tables(out)
-    summary, model = out / "runs" / "summary.json", out / "runs" / "model.json"
-    counted = ("runs", "left_out", "theta2", "cumulative", "regions", "exclusion")
-    steps = [
-        Step(
-            name="counts",
-            function=f"{_STEPS}:counts",
-            inputs={"runs": runs},
-            outputs={k: t[k] for k in counted} | {"summary": summary},
-            params=common | counts_params,
-            label="counts, theta², run table",
-            tolerant=True,
+    def step(self, name: str, function: str = "", **values: Any) -> Step:
+        """A step with the settings that it declares; by default its function has its name."""
+        function = function or name
+        return Step(
+            name=name,
+            function=f"{_STEPS}.{function}:{function}",
+            config=declare(self.config, _READS.get(function, ())),
+            provenance={"config_digest": self.digest},
+            **values,
         )
-    ]
-    if config.maps.enabled:
-        steps.append(
-            Step(
-                name="maps",
-                function=f"{_STEPS}:maps",
-                inputs={"runs": runs, "summary": summary},
-                outputs={k: t[k] for k in ("maps", "significance")},
-                params=common,
-                label="sky maps",
-                tolerant=True,
-                required=False,
-            )
-        )
-    if config.spectrum.enabled:
-        outputs = {
-            "counts": t["spectrum_counts"],
-            "models": t["models"],
-            "butterfly": t["butterfly"],
-            "flux_points": t["flux_points"],
-            "model": model,
-        }
-        inputs: dict[str, Path | tuple[Path, ...]] = {"runs": runs, "summary": summary}
-        steps.append(
-            Step(
-                name="spectrum",
-                function=f"{_STEPS}:spectrum",
-                inputs=inputs,
-                outputs=outputs,
-                params=common,
-                label="spectrum and flux points",
-                tolerant=True,
-                required=False,
-            )
-        )
-        if config.lightcurve.enabled:
-            steps.append(
-                Step(
-                    name="lightcurve",
-                    function=f"{_STEPS}:lightcurve",
-                    inputs=inputs | {"model": model},
-                    outputs={
-                        "run": t["lc_run"],
-                        "night": t["lc_night"],
-                        "minutes": t["lc_minutes"],
-                    },
-                    params=common,
-                    label="light curves",
-                    tolerant=True,
-                    required=False,
-                )
-            )
-    return steps
 
 
 def plan_analysis(
     request: AnalysisRequest, target: Target, selection: Selection, notes: Sequence[str] = ()
-) -> AnalysisPlan:
+) -> Plan:
     """Lay out the steps of an analysis.
 
     Parameters
@@ -292,42 +116,148 @@ def plan_analysis(
 
     Returns
     -------
-    AnalysisPlan
-        With every step up to the tables of results.
+    Plan
+        Every step up to the report.
     """
-    config, out = request.config, request.out
-    digest = value_digest(config.of_products())
+    config = request.config
     radius = on_radius_deg(config, selection.runs[0])
     position = SkyCoord(0, 0, unit="deg") if target.blank_fields else target.position
     setup = reduction_setup(config, position, target.name, radius)
     if target.blank_fields:
         setup["exclude"] = setup["exclude"][:1]
-    reduce_steps = [_reduce_step(run, setup, config, out, digest, target) for run in selection.runs]
+    layout = Layout(config, request.out, setup, value_digest(config.of_products()))
+    reduce_steps = [_reduce_step(layout, run, target) for run in selection.runs]
     runs = tuple(step.outputs["run"] for step in reduce_steps)
-    common = {"config": config.of_products(), "config_digest": digest, "setup": setup}
-    counts_params = {
-        "left_out": [asdict(item) for item in selection.left_out],
-        "files": {str(r.obs_id): r.files[0].name for r in selection.runs},
+    science = _science_steps(layout, runs, _counts_params(selection))
+    made = tuple(sorted(path for step in science for path in step.outputs.values()))
+    facts = {
+        "notes": [*notes, *_notes(config, radius, setup)],
+        "facts": _facts(request, target, radius),
     }
-    steps = [*reduce_steps, *_science_steps(config, out, runs, common, counts_params)]
-    context = out / "results" / "context.json"
-    made = {path for step in steps[len(reduce_steps) :] for path in step.outputs.values()}
-    steps.append(
-        Step(
-            name="context",
-            function=f"{_STEPS}:context",
-            inputs={"summary": out / "runs" / "summary.json", "made": tuple(sorted(made))},
-            outputs={"context": context},
-            params=common
-            | {
-                "notes": [*notes, *_notes(config, radius, setup)],
-                "facts": _facts(request, target, radius),
-            },
-            label="context",
+    context = layout.step(
+        "context",
+        inputs={"summary": layout.out / "runs" / "summary.json", "made": made},
+        outputs={"context": layout.out / "results" / "context.json"},
+        params={"setup": setup} | facts,
+        label="context",
+        tolerant=True,
+    )
+    return Plan((*reduce_steps, *science, context, *_report_steps(layout, context, made)))
+
+
+def _reduce_step(layout: Layout, run: RunEntry, target: Target) -> Step:
+    setup = layout.setup
+    if target.blank_fields:
+        place = blank_position(run, layout.config.selection.blank_offset)
+        radius = setup["on"]["radius_deg"]
+        setup = reduction_setup(layout.config, place, "test position", radius)
+    return layout.step(
+        f"reduce-{run.obs_id}",
+        "reduce",
+        inputs={"files": tuple(run.files)},
+        outputs={"run": layout.out / "runs" / f"run_{run.obs_id:06d}.fits"},
+        params={
+            "obs_id": run.obs_id,
+            "hdus": [
+                {"kind": k, "hdu_class": h.hdu_class, "path": str(h.path), "hdu": h.hdu}
+                for k, h in sorted(run.hdus.items())
+            ],
+            "setup": setup,
+        },
+        label=f"reduce run {run.obs_id}",
+        required=False,
+    )
+
+
+def _counts_params(selection: Selection) -> dict[str, Any]:
+    return {
+        "left_out": [asdict(item) for item in selection.left_out],
+        "runs": {
+            f"reduce-{run.obs_id}": {"obs_id": run.obs_id, "file": run.files[0].name}
+            for run in selection.runs
+        },
+    }
+
+
+def _science_steps(
+    layout: Layout, runs: tuple[Path, ...], counts_params: dict[str, Any]
+) -> list[Step]:
+    config, folder = layout.config, layout.out / "runs"
+    summary, model = folder / "summary.json", folder / "model.json"
+    params = {"setup": layout.setup}
+    inputs: dict[str, Path | tuple[Path, ...]] = {"runs": runs, "summary": summary}
+    counted = ("runs", "left_out", "theta2", "cumulative", "regions", "exclusion")
+    steps = [
+        layout.step(
+            "counts",
+            inputs={"runs": runs},
+            outputs={k: layout.table(k) for k in counted} | {"summary": summary},
+            params=params | counts_params,
+            label="counts, theta², run table",
             tolerant=True,
         )
+    ]
+    optional: dict[str, Any] = {"tolerant": True, "required": False}
+    if config.maps.enabled:
+        outputs = {k: layout.table(k) for k in ("maps", "significance")}
+        steps.append(
+            layout.step(
+                "maps", inputs=inputs, outputs=outputs, params=params, label="sky maps", **optional
+            )
+        )
+    if config.spectrum.enabled:
+        outputs = {k: layout.table(k) for k in ("models", "butterfly", "flux_points")}
+        outputs |= {"counts": layout.table("spectrum_counts"), "model": model}
+        label = "spectrum and flux points"
+        steps.append(
+            layout.step("spectrum", inputs=inputs, outputs=outputs, label=label, **optional)
+        )
+    if config.spectrum.enabled and config.lightcurve.enabled:
+        outputs = {k: layout.table(f"lc_{k}") for k in ("run", "night", "minutes")}
+        inputs = inputs | {"model": model}
+        steps.append(
+            layout.step(
+                "lightcurve", inputs=inputs, outputs=outputs, label="light curves", **optional
+            )
+        )
+    return steps
+
+
+def _report_steps(layout: Layout, context: Step, made: tuple[Path, ...]) -> list[Step]:
+    """Steps from result tables to figures, ``results.json`` and the page."""
+    out, results = layout.out, layout.out / "results"
+    tables = tuple(path for path in made if path.parent == results)
+    inputs: dict[str, Path | tuple[Path, ...]] = {**context.outputs, "tables": tables}
+    figures = layout.step(
+        "figures",
+        inputs=inputs,
+        outputs={"figures": out / "figures"},
+        folders=frozenset({"figures"}),
+        label="figures",
+        tolerant=True,
     )
-    return AnalysisPlan(Plan(tuple(steps)), _tables(out), context, setup, target, selection, digest)
+    report = {"report": {"config_digest": layout.digest}}
+    return [
+        figures,
+        layout.step(
+            "results",
+            inputs=inputs,
+            outputs={"results": out / "results.json"},
+            params=report,
+            label="results.json",
+            tolerant=True,
+        ),
+        layout.step(
+            "report",
+            "page",
+            inputs={**inputs, **figures.outputs},
+            outputs={"report": out / "report.html"},
+            params=report,
+            data=_PAGE_DATA,
+            label="report",
+            tolerant=True,
+        ),
+    ]
 
 
 def _notes(config: AnalysisConfig, radius: float, setup: Setup) -> list[str]:

@@ -19,6 +19,7 @@ from daybreak.engine.settle import recover
 from daybreak.errors import DaybreakError, RequestCancelled
 from daybreak.ledger.failure import FailureKind, kind_of
 from daybreak.ledger.inbox import driving, remember
+from daybreak.ledger.keys import StepKey
 from daybreak.ledger.ledger import Ledger, ledger_path
 from daybreak.ledger.reading import requests
 from daybreak.ledger.request import RequestInfo, RequestState
@@ -115,7 +116,7 @@ class Record:
         note = {"host": socket.gethostname(), "pid": os.getpid(), "started": time.time()}
         log = self._log[name] = log_path(step, self.ledger.root)
         ensure_folder(log.parent)
-        self._number = self.ledger.submitted(step, self.key, self.pool, 0, log)
+        self._number = self.ledger.submitted(step, StepKey(self.key, ""), self.pool, 0, log)
         self.ledger.started(name, self._number, note)
         self._since = time.monotonic()
         self._say(name, f"{step.label}: begun on {note['host']}, engine {self.pool}")
@@ -144,7 +145,7 @@ class Record:
             kind=kind_of(error).value if error else "",
             seconds=time.monotonic() - self._since, outputs=digests, host=str(note["host"]),
         )  # fmt: skip
-        ledger.ended(step, self.key, result, self._number, note)
+        ledger.ended(step, StepKey(self.key, ""), result, self._number, note)
         self._say(step.name, f"{state.value} after {result.seconds:.1f} s. {result.reason}".strip())
 
     def _stopped(self, name: str, why: str, note: dict[str, Any]) -> None:

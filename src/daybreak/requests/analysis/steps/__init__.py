@@ -1,0 +1,1 @@
+"""The steps of an analysis, a module each: files in, files out, nothing else."""

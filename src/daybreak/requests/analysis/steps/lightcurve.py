@@ -1,0 +1,69 @@
+"""Light curves per run, per night and in short bins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from daybreak.ledger.step import StepSkipped
+from daybreak.requests.analysis.steps.common import (
+    Inputs,
+    Outputs,
+    Params,
+    settings,
+    used_runs,
+    write_table,
+)
+from daybreak.science import spectrum_tables
+from daybreak.science.lightcurve import (
+    energy_selection,
+    light_curve,
+    minute_intervals,
+    night_intervals,
+    run_intervals,
+)
+from daybreak.science.spectrum import model_from_dict
+
+
+def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
+    """Light curves per run, per night and in short bins."""
+    config = settings(params)
+    if "model" not in inputs:
+        raise StepSkipped("no light curve: it needs the spectrum, which was not made")
+    runs, summary = used_runs(inputs)
+    block = json.loads(Path(inputs["model"]).read_text(encoding="utf-8"))
+    model = model_from_dict(block)
+    own, shared = config.lightcurve, config.spectrum
+    edges = (own.energy_min, own.energy_max)
+    low, high = (None if e is None else e.to_value("TeV") for e in edges)
+    use = energy_selection(runs, low, high)
+    if not use.any():
+        raise StepSkipped("no energy range is above the threshold of every run")
+    index = next((p.value for p in model.parameters if p.name in ("index", "alpha")), float("nan"))
+    minutes = float(own.minutes.to_value("min"))
+    kinds = {
+        "run": run_intervals(runs),
+        "night": night_intervals(runs),
+        "minutes": minute_intervals(runs, minutes),
+    }
+    for name, intervals in kinds.items():
+        curve = light_curve(
+            runs,
+            summary["method"],
+            model,
+            intervals,
+            use,
+            n_sigma_ul=shared.n_sigma_ul,
+            bayesian_p0=own.bayesian_p0,
+            min_off=shared.min_off_counts,
+        )
+        table = spectrum_tables.light_curve_table(
+            curve,
+            float(index),
+            n_sigma_ul=shared.n_sigma_ul,
+            ul_below_sigma=shared.ul_below_sigma,
+            p0=own.bayesian_p0,
+        )
+        if name == "minutes":
+            table.meta["minutes"] = minutes
+        write_table(table, outputs[name], "lightcurve", params)

@@ -1,0 +1,14 @@
+"""``report.html``: all results for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from daybreak.report.analysis.html import write_report
+from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params
+
+
+def page(inputs: Inputs, outputs: Outputs, params: Params) -> None:
+    """Write the page from tables and figures."""
+    folder = Path(inputs["context"]).parent
+    write_report(folder, Path(inputs["figures"]), outputs["report"], params["report"])
