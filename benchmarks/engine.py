@@ -47,7 +47,7 @@ def child(
     out = Path(tempfile.mkdtemp(dir=work))
     env = dict(environment or os.environ) | {
         "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "DAYBREAK_STATE": str(work / "state"),
+        "DAYBREAK_HOME": str(work / "state"),
         "OMP_NUM_THREADS": "1",
     }
     began = time.time()
@@ -142,7 +142,7 @@ def bench_done(work: Path, numbers: dict[str, Any], rounds: int) -> list[Row]:
     if not (Path(store) / "obs-index.fits.gz").is_file():
         return [(name, f"not measured: no store at {store}", "< 1.5 s")]
     out = work / "crab"
-    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DAYBREAK_STATE": str(work / "state")}
+    env = os.environ | {"PYTHONPATH": str(ROOT / "src"), "DAYBREAK_HOME": str(work / "state")}
     code = "from daybreak.cli.main import main; main()"
     command = [sys.executable, "-c", code, "analyse", "crab"]
     command += ["--store", str(store), "-o", str(out)]

@@ -22,12 +22,12 @@ settings.load_profile(os.environ.get("DAYBREAK_HYPOTHESIS", "daybreak"))
 @pytest.fixture(scope="session", autouse=True)
 def _own_state(tmp_path_factory: pytest.TempPathFactory):
     """The registry of requests is not the user's."""
-    old = os.environ.get("DAYBREAK_STATE")
-    os.environ["DAYBREAK_STATE"] = str(tmp_path_factory.mktemp("state"))
+    old = os.environ.get("DAYBREAK_HOME")
+    os.environ["DAYBREAK_HOME"] = str(tmp_path_factory.mktemp("state"))
     yield
-    os.environ.pop("DAYBREAK_STATE")
+    os.environ.pop("DAYBREAK_HOME")
     if old is not None:
-        os.environ["DAYBREAK_STATE"] = old
+        os.environ["DAYBREAK_HOME"] = old
 
 
 @pytest.fixture()

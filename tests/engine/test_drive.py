@@ -215,7 +215,7 @@ def test_the_time_left_is_told(here, step, root):
 def test_without_a_place_for_the_registry(here, step, root, monkeypatch, tmp_path):
     """Nothing depends on the registry: a home that can't be written to is no obstacle."""
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "file" / "state"))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "file" / "state"))
     assert run_plan(Plan((step("a"),)), root)["a"].state is StepState.DONE
     assert registry.known_requests() == [] and registry.durations() == {}
     assert registry.more_urgent(RequestInfo()) == ""

@@ -23,7 +23,7 @@ pools:
 def test_a_scan_on_two_nodes(tmp_path, slurm, monkeypatch):  # noqa: F811
     from daybreak.simulate.event_file import simulate_event
 
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "state"))
     event = tmp_path / "track.json"
     simulate_event(event, seed=3)
     (tmp_path / "farm.yaml").write_text(PROFILE)

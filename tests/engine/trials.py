@@ -98,7 +98,7 @@ class Bench:
         return base | {
             "TMPDIR": str(self.work / "t"),
             MARK: mark,
-            "DAYBREAK_STATE": str(self.work / "state"),
+            "DAYBREAK_HOME": str(self.work / "state"),
             "OMP_NUM_THREADS": "1",
             "SPT_NOENV": "1",  # processes that set their title shall keep their environment
             "PYTHONPATH": f"{SOURCE}{os.pathsep}{HERE}",

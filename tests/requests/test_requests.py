@@ -27,7 +27,7 @@ CHEAP = ("maps.enabled=false", "lightcurve.enabled=false", "spectrum.enabled=fal
 @pytest.fixture()
 def run(capsys, monkeypatch, tmp_path):
     """Function: run the command line in this process; exit code, output, errors."""
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
 
     def call(*args) -> tuple[int, str, str]:
@@ -323,7 +323,7 @@ def test_engine_settings_do_not_matter_to_the_products(here, done, sound_store):
 
 
 def test_find_needs_a_request(tmp_path, monkeypatch):
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path))
     with pytest.raises(RequestNotFoundError):
         api.find(tmp_path)
     assert registry.known_requests() == []

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from daybreak.requests.scan.engine_workers import Sender
 
 import daybreak
 from daybreak.engine.pools.blocks import Trouble
@@ -30,7 +31,6 @@ from daybreak.ledger.ledger import Ledger
 from daybreak.ledger.request import RequestState
 from daybreak.neutrino.scan.pools import Pool
 from daybreak.requests import manage as api
-from daybreak.requests.scan.engine_workers import Sender
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def event(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _state(monkeypatch, tmp_path):
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "state"))
 
 
 DUMMY = {"nsides": (1, 4), "likelihood": "dummy"}
@@ -165,7 +165,7 @@ def test_a_driver_that_was_killed_at_the_end(event, tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         daybreak.scan(event, out=out, **DUMMY)
     monkeypatch.undo()
-    monkeypatch.setenv("DAYBREAK_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "state"))
     assert api.find(out).state == "RUNNING"
     daybreak.scan(event, out=out, **DUMMY)
     assert api.find(out).state == "DONE" and api.to_resume() == []

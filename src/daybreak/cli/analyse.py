@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from daybreak.cli.durations import seconds_of
+from daybreak.cli.running import run_request, user_name
+
 if TYPE_CHECKING:
-    from daybreak.requests.analysis.analyse import PreparedAnalysis
+    from daybreak.requests.stages import Stage
 
 
 def analyse(
@@ -48,18 +51,26 @@ def analyse(
     workers: Annotated[
         int | None, typer.Option(help="Workers at most; 0: what the engine gives.")
     ] = None,
+    wait: Annotated[
+        str, typer.Option(help="Wait so long for data that are not there yet, e.g. 6h.")
+    ] = "",
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Keep what an older Daybreak made of the same data."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, run nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Analyse the data of a target: signal, maps, spectrum, light curve, one report."""
-    from daybreak.requests.analysis.analyse import prepare
+    from daybreak.requests.analysis.request import analysis_request
+    from daybreak.requests.run import first_stage
 
     if engine is not None and "/" in engine:
         engine = str(Path(engine).resolve())
     options = _options(night, start, stop, on_radius, {"profile": engine, "workers": workers})
-    prepared = prepare(
+    request = analysis_request(
         target,
         store=_store(store),
         out=out,
@@ -69,11 +80,13 @@ def analyse(
         options=options,
         runs=runs,
         origin="cli",
+        requester=user_name(),
+        wait_until=time.time() + seconds_of(wait) if wait else 0.0,
     )
     if dry_run:
-        _print_plan(prepared, as_json)
+        _print_plan(first_stage(request), as_json)
         return
-    _run(prepared, as_json)
+    run_request(request, as_json=as_json, keep=keep)
 
 
 def _store(store: Path | None) -> Path:
@@ -102,15 +115,14 @@ def _options(
     return {key: value for key, value in out.items() if value}
 
 
-def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
-    rows = prepared.plan.describe()
-    left = prepared.selection.left_out
+def _print_plan(stage: Stage, as_json: bool) -> None:
+    rows, selection = stage.plan.describe(), stage.about
     if as_json:
         keys = ("step", "what", "after", "makes")
         block = {
             "steps": [dict(zip(keys, row, strict=True)) for row in rows],
-            "runs": [r.obs_id for r in prepared.selection.runs],
-            "left_out": [vars(item) for item in left],
+            "runs": [r.obs_id for r in selection.runs],
+            "left_out": [vars(item) for item in selection.left_out],
         }
         typer.echo(json.dumps(block, indent=2, default=str))
         return
@@ -118,20 +130,5 @@ def _print_plan(prepared: PreparedAnalysis, as_json: bool) -> None:
         wait = f" (after {len(after)} steps)" if len(after) > 3 else ""
         wait = f" (after {', '.join(after)})" if 0 < len(after) <= 3 else wait
         typer.echo(f"{name}: {label}{wait} -> {', '.join(makes)}")
-    for item in left:
+    for item in selection.left_out:
         typer.echo(f"left out: {item.obs_id if item.obs_id >= 0 else item.file}: {item.reason}")
-
-
-def _run(prepared: PreparedAnalysis, as_json: bool) -> None:
-    from daybreak.cli.progress import step_progress
-    from daybreak.cli.results import print_result
-    from daybreak.requests.analysis.analyse import partial_error, run_prepared
-
-    with step_progress(len(prepared.plan.steps)) as progress:
-        result = run_prepared(prepared, progress=progress)
-    if not as_json:
-        print_result(result)
-        return
-    sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
-    if result.missing:
-        raise partial_error(result)

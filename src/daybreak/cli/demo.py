@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from daybreak.requests.analysis.analyse import AnalysisResult
+    from daybreak.requests.analysis.kind import AnalysisResult
     from daybreak.requests.demo import Comparison, DemoResult, Limit
 
 _DEFAULT_SEED = 20261121
@@ -24,13 +24,16 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Simulate a night of a virtual telescope, analyse it and compare with the truth."""
-    from daybreak.cli.progress import step_progress
+    from daybreak.cli.running import stop_on_signals
+    from daybreak.cli.step_bar import request_progress
     from daybreak.requests.demo import demo as run_demo
     from daybreak.requests.demo import raise_for_failures
 
     start = time.monotonic()
-    with step_progress(1) as progress:
-        result = run_demo(out, seed=seed, workers=workers, progress=progress, strict=False)
+    with stop_on_signals() as stop, request_progress() as progress:
+        result = run_demo(
+            out, seed=seed, workers=workers, progress=progress, strict=False, stop=stop
+        )
     if as_json:
         typer.echo(json.dumps(_block(result), indent=1))
     else:

@@ -63,7 +63,7 @@ app.command("demo")(demo.demo)
 app.command("scan")(scan.scan)
 app.add_typer(event.app, name="event")
 app.add_typer(simulate.app, name="simulate")
-for _command in ("status", "show", "cancel", "retry", "resume", "gc"):
+for _command in ("status", "show", "cancel", "retry", "resume", "priority", "gc"):
     app.command(_command)(getattr(requests, _command))
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daybreak.cli.progress import duration_text
+from daybreak.cli.durations import duration_text, seconds_of
+from daybreak.cli.running import go_on
 
 if TYPE_CHECKING:
     from daybreak.engine.collect import Removable
-    from daybreak.ledger.reading import RequestView, StepView
-    from daybreak.requests.manage import Lost
+    from daybreak.engine.stop import StopToken
+    from daybreak.ledger.reading import StepView
+    from daybreak.ledger.views import RequestView
+    from daybreak.requests.result import Result
 
-_DAY_S = 86_400.0
-_UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": _DAY_S, "w": 7 * _DAY_S}
 _TAIL_LINES = 20
 
 Which = Annotated[
@@ -52,37 +53,29 @@ def status(request: Which = None, as_json: AsJson = False) -> None:
         typer.echo(line)
 
 
-def _request_block(view: RequestView | Lost) -> dict[str, Any]:
-    from daybreak.ledger.reading import RequestView
-
+def _request_block(view: RequestView) -> dict[str, Any]:
     block = {key: str(v) if isinstance(v, Path) else v for key, v in vars(view).items()}
-    if isinstance(view, RequestView):
-        block |= {"interrupted": view.interrupted, "steps": dict(view.steps)}
-    return block
+    return block | {"interrupted": view.interrupted, "steps": dict(view.steps)}
 
 
-def _request_lines(views: list[RequestView | Lost]) -> list[str]:
-    from daybreak.ledger.reading import RequestView
-
+def _request_lines(views: list[RequestView]) -> list[str]:
     if not views:
         return ["no requests are known"]
-    lines = []
-    for view in views:
-        if isinstance(view, RequestView):
-            lines.append(f"{_headline(view)}  {_age(view.updated)}  {view.out}")
-        else:
-            lines.append(f"{view.id}  ?  {view.reason}  {view.out}")
-    return lines
+    return [f"{_headline(view)}  {_age(view.updated)}  {view.out}" for view in views]
 
 
 def _headline(view: RequestView) -> str:
     """One line on a request."""
     total = sum(view.steps.values())
     ended = sum(n for state, n in view.steps.items() if state in ("DONE", "SKIPPED", "FAILED"))
-    parts = [f"{view.id}  {view.state}", f"{ended}/{total} steps"]
+    parts = [f"{view.id}  {view.state}"] + ([f"{ended}/{total} steps"] if total else [])
     if view.steps.get("FAILED"):
         parts.append(f"{view.steps['FAILED']} failed")
-    if view.interrupted:
+    if view.trouble:
+        parts.append(view.trouble)
+    elif view.state == "WAITING_FOR_DATA":
+        parts.append(f"until {_clock(view.deadline)}, looks again at {_clock(view.look_at)}")
+    elif view.interrupted:
         parts.append(f"nobody works on it: daybreak resume {view.id}")
     elif view.driver:
         parts.append(f"driven by {view.driver}")
@@ -91,6 +84,10 @@ def _headline(view: RequestView) -> str:
     if view.reason:
         parts.append(_short(view.reason))
     return ", ".join(parts)
+
+
+def _clock(then: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(then))
 
 
 def _short(text: str, width: int = 100) -> str:
@@ -191,7 +188,7 @@ def retry(
     from daybreak.requests import manage as api
 
     view = api.find(request)
-    _go_on(view, lambda progress: api.retry(view, steps or (), progress=progress))
+    go_on(lambda progress, stop: api.retry(view, steps or (), progress=progress, stop=stop))
 
 
 def resume(
@@ -206,16 +203,23 @@ def resume(
     for view in views:
         if request is None:
             typer.echo(_headline(view))
-        _go_on(view, lambda progress, view=view: api.resume(view, progress=progress))
+        go_on(partial(_resume, view))
 
 
-def _go_on(view: RequestView, run: Any) -> None:
-    from daybreak.cli.progress import step_progress
-    from daybreak.cli.results import print_result
+def _resume(view: RequestView, progress: Any, stop: StopToken) -> Result:
+    from daybreak.requests import manage as api
 
-    with step_progress(sum(view.steps.values())) as progress:
-        result = run(progress)
-    print_result(result)
+    return api.resume(view, progress=progress, stop=stop)
+
+
+def priority(
+    request: Annotated[str, typer.Argument(help="Name of the request, or its output folder.")],
+    value: Annotated[int, typer.Argument(help="Higher goes first; an alert has 10.")],
+) -> None:
+    """Change how urgent a request is."""
+    from daybreak.requests import manage as api
+
+    typer.echo(_headline(api.prioritise(api.find(request), value)))
 
 
 def gc(
@@ -228,7 +232,7 @@ def gc(
     """Remove products that no plan makes any more, and what killed drivers left behind."""
     from daybreak.requests import manage as api
 
-    seconds = _seconds(older_than)
+    seconds = seconds_of(older_than)
     out = api.find(out).out
     items = (api.garbage if dry_run else api.collect)(out, older_than_s=seconds)
     for item in items:
@@ -239,10 +243,3 @@ def gc(
 def _sum_line(items: list[Removable], dry_run: bool) -> str:
     verb = "would be removed" if dry_run else "removed"
     return f"{len(items)} {verb}, {sum(item.size for item in items) / 1e6:.1f} MB"
-
-
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
-    if match is None or match.group(2) not in _UNITS_S:
-        raise typer.BadParameter(f"{text!r}: expected a time such as 30d, 12h or 0d")
-    return float(match.group(1)) * _UNITS_S[match.group(2)]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from daybreak.neutrino.scan.driver import ScanProgress
+from daybreak.cli.running import run_request, user_name
 
 
 def scan(
@@ -47,21 +43,16 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Scan the likelihood of a track event over the sky: best fit, contours, maps, one report."""
-    from daybreak.cli.results import print_scan
-    from daybreak.requests.scan.scan import prepare_scan, run_scan
+    from daybreak.requests.scan.request import scan_request
 
     if "/" in engine:
         engine = str(Path(engine).resolve())
-    prepared = prepare_scan(
-        event, gcd=gcd, geometry=geometry, ice=ice, nsides=_nsides(nsides),
+    request = scan_request(
+        event, out=out, gcd=gcd, geometry=geometry, ice=ice, nsides=_nsides(nsides),
         likelihood=likelihood, around=around, number=number, contours=contours, force=force,
+        workers=workers, engine=engine, origin="cli", requester=user_name(),
     )  # fmt: skip
-    with scan_progress() as progress:
-        result = run_scan(prepared, out, workers=workers, engine=engine, progress=progress)
-    if as_json:
-        sys.stdout.write((result.folder / "results.json").read_text(encoding="utf-8"))
-        return
-    print_scan(result)
+    run_request(request, as_json=as_json)
 
 
 def _nsides(text: str) -> list[int]:
@@ -73,33 +64,3 @@ def _nsides(text: str) -> list[int]:
         raise ConfigError(
             f"--nsides {text!r} is no list of numbers", "Write for example --nsides 1,8,64,512."
         ) from None
-
-
-@contextmanager
-def scan_progress() -> Iterator[Callable[[ScanProgress], None] | None]:
-    """Progress with the best fit so far; None when standard error is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[said]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None, said="")
-
-        def update(now: ScanProgress) -> None:
-            bar.update(
-                task,
-                description=f"nside {now.nside} {now.done}/{now.wanted}",
-                completed=now.done,
-                total=now.wanted,
-                said=str(now),
-            )
-
-        yield update

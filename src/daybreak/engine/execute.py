@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
 import traceback
 import warnings
@@ -16,7 +17,7 @@ from typing import Any
 from daybreak.engine.attempt import here, limited, peak_mb, reset_peak, write_note
 from daybreak.errors import DaybreakError, InputChangedError, OutputError
 from daybreak.ledger.failure import FailureKind, kind_of
-from daybreak.ledger.step import StepSkipped, StepState
+from daybreak.ledger.step import StepSkipped, StepState, StepStopped
 from daybreak.products.atomic import atomic_path, output_error
 from daybreak.products.digest import file_digest
 from daybreak.products.folder import atomic_folder, list_files, write_manifest
@@ -46,6 +47,38 @@ def step_log(path: Path | None) -> Iterator[logging.Logger]:
     finally:
         logging.captureWarnings(False)
         logger.handlers, logger.level = old_handlers, old_level
+        handler.close()
+
+
+@contextmanager
+def thread_log(path: Path | None) -> Iterator[logging.Logger]:
+    """What this thread logs with Daybreak's own loggers goes to the log beside the product, too.
+
+    Other threads of the process are not disturbed.
+
+    Parameters
+    ----------
+    path
+        The log file; None: none.
+    """
+    logger = logging.getLogger("daybreak.step")
+    if path is None:
+        yield logger
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    me = threading.get_ident()
+    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_LOG_FORMAT))
+    handler.addFilter(lambda record: record.thread == me)
+    ours, old_level = logging.getLogger("daybreak"), logging.getLogger("daybreak").level
+    ours.addHandler(handler)
+    if not ours.isEnabledFor(logging.INFO):
+        ours.setLevel(logging.INFO)
+    try:
+        yield logger
+    finally:
+        ours.removeHandler(handler)
+        ours.setLevel(old_level)
         handler.close()
 
 
@@ -95,7 +128,7 @@ def _check_inputs(expected: Mapping[str, Any]) -> None:
             )
 
 
-def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
+def execute(payload: Mapping[str, Any], host: Any = None) -> dict[str, Any]:
     """Run a step's function on temporary names, rename its outputs, say how it ended.
 
     Never raises: errors come back as data, so that they survive any transport. A step that takes
@@ -107,6 +140,9 @@ def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
         ``name``, ``function``, ``inputs``, ``outputs``, ``params``, ``log`` (paths as text); also
         ``note`` (where to write how it goes), ``key``, ``memory_mb``, ``walltime_s`` and
         ``expected`` (input to size and time of change).
+    host
+        For a step beside the driver (:class:`daybreak.engine.hosted.Host`): its function gets it
+        as a fourth argument. Its limits of memory and time are not held, as they are the driver's.
 
     Returns
     -------
@@ -137,9 +173,10 @@ def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
             }
             write_note(note, {**begun, "made": made})
 
-    reset_peak()
-    with limited(note, begun):
-        result = _execute(payload, start, announce)
+    if host is None:
+        reset_peak()
+    with limited(note if host is None else None, begun):
+        result = _execute(payload, start, announce, host)
     result["seconds"] = time.perf_counter() - start
     result.update(host=begun["host"], job=begun["job"], peak_mb=round(peak_mb(), 1))
     if note is not None:
@@ -148,7 +185,10 @@ def execute(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _execute(
-    payload: Mapping[str, Any], start: float, announce: Callable[[Mapping[str, str]], None]
+    payload: Mapping[str, Any],
+    start: float,
+    announce: Callable[[Mapping[str, str]], None],
+    host: Any,
 ) -> dict[str, Any]:
     inputs = {
         key: Path(value) if isinstance(value, str) else [Path(v) for v in value]
@@ -158,16 +198,19 @@ def _execute(
     log = Path(payload["log"]) if payload.get("log") else None
     result: dict[str, Any] = {"state": StepState.DONE.value, "outputs": {}}
     try:
-        with step_log(log) as logger:
+        with (step_log if host is None else thread_log)(log) as logger:
             try:
                 logger.info("step %s: %s", payload["name"], payload["function"])
                 _check_inputs(payload.get("expected", {}))
-                made = _call(payload, inputs, outputs, announce)
+                made = _call(payload, inputs, outputs, announce, host)
                 result["outputs"] = made
                 logger.info("done in %.2f s", time.perf_counter() - start)
             except StepSkipped as skipped:
                 logger.info("skipped: %s", skipped)
                 result.update(state=StepState.SKIPPED.value, reason=str(skipped))
+            except StepStopped as stopped:
+                logger.info("stopped: %s", stopped)
+                result.update(state=StepState.PENDING.value, reason=str(stopped))
             except Exception as error:
                 logger.error("failed\n%s", traceback.format_exc())
                 result.update(state=StepState.FAILED.value, **_failure(error))
@@ -182,6 +225,7 @@ def _call(
     inputs: Mapping[str, Any],
     outputs: Mapping[str, Path],
     announce: Callable[[Mapping[str, str]], None],
+    host: Any = None,
 ) -> dict[str, str]:
     """Run the function; announces the digests of the outputs before they get their names.
 
@@ -197,7 +241,7 @@ def _call(
             for key, path in outputs.items()
         }
         try:
-            target(inputs, partial, dict(payload["params"]))
+            target(inputs, partial, dict(payload["params"]), *([] if host is None else [host]))
         except Exception:
             _check_inputs(expected)  # an input that vanished meanwhile is the better reason
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from daybreak.ledger.step import Step, StepResult
 
@@ -24,6 +25,8 @@ class ProgressEvent:
         Seconds until the end, from how long the same steps took before; None if not known.
     message
         What holds the run up, e.g. that the scheduler can't be reached.
+    detail
+        What a step beside the driver tells of itself.
     """
 
     ended: int
@@ -32,6 +35,7 @@ class ProgressEvent:
     running: tuple[str, ...] = ()
     eta_s: float | None = None
     message: str = ""
+    detail: Any = None
 
 
 Progress = Callable[[ProgressEvent], None]

@@ -9,7 +9,7 @@ from typing import Any
 from daybreak.ledger.step import Plan, Step, StepResult, StepState
 
 
-class Board:
+class Readiness:
     """The state of one run of a plan.
 
     Parameters
@@ -103,11 +103,11 @@ def outcomes(
     """State, reason and error of some steps, and what below them was kept."""
     found: dict[str, Any] = {}
     for name in names:
-        result = results[name]
+        result = results.get(name)
         found[name] = {
-            "state": result.state.value,
-            "reason": result.reason,
-            "error": result.error,
+            "state": (StepState.PENDING if result is None else result.state).value,
+            "reason": "" if result is None else result.reason,
+            "error": "" if result is None else result.error,
         }
         if name in kept:
             found[name]["kept"] = dict(sorted(kept[name].items()))

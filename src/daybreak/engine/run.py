@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from daybreak.config.engine import EngineProfile, load_engine
+from daybreak.engine.control import Control
 from daybreak.engine.driver import Driver
 from daybreak.engine.failures import RetryPolicy
-from daybreak.engine.pools.driver_watch import interruptible, undisturbed
+from daybreak.engine.hosted import Host
 from daybreak.engine.pools.sizing import clear_folders
 from daybreak.engine.pools.worker_pools import cancel_stale, open_pools
 from daybreak.engine.progress import Progress, ProgressEvent
-from daybreak.engine.readiness import Board
+from daybreak.engine.readiness import Readiness
 from daybreak.engine.settle import clear_notes, recover
-from daybreak.errors import DaybreakError, InterruptedByUser, RequestCancelled
-from daybreak.ledger.inbox import driving, durations, learn_durations, remember
 from daybreak.ledger.ledger import Ledger
-from daybreak.ledger.request import RequestInfo, RequestState
-from daybreak.ledger.step import Plan, StepResult, StepState
+from daybreak.ledger.request import RequestInfo
+from daybreak.ledger.step import Place, Plan, StepResult
+from daybreak.products.atomic import write_text
 from daybreak.products.digest import value_digest
 
-__all__ = ["Progress", "ProgressEvent", "run_plan"]
+__all__ = ["Progress", "ProgressEvent", "clear_abandoned", "run_plan"]
+
+Opener = Callable[..., AbstractContextManager[Any]]
 
 
 def run_plan(
@@ -30,10 +34,12 @@ def run_plan(
     root: Path,
     *,
     request: RequestInfo | None = None,
+    stage: int = 1,
     engine: EngineProfile | None = None,
     workers: int = 0,
-    progress: Progress | None = None,
     preload: Sequence[str] = (),
+    control: Control | None = None,
+    opener: Opener | None = None,
 ) -> dict[str, StepResult]:
     """Run the steps of a plan whose products are not there yet.
 
@@ -47,14 +53,19 @@ def run_plan(
         Output folder; the ledger lies in it.
     request
         Whose plan it is.
+    stage
+        Which of the request's plans it is, from 1.
     engine
         Where the steps run; by default this machine.
     workers
         Workers at most, 0 for what the profile gives.
-    progress
-        Told how it goes.
     preload
         Modules that the workers share.
+    control
+        When to end early, and who is told what.
+    opener
+        Opens pools, as :func:`daybreak.engine.pools.worker_pools.open_pools`, which is the
+        default; :class:`daybreak.engine.pools.kept_pools.KeptPools` keeps them for the next run.
 
     Returns
     -------
@@ -65,80 +76,73 @@ def run_plan(
     ------
     EngineError
         If the engine does not start or can't go on.
-    InterruptedByUser
-        On Ctrl-C; finished steps stay finished.
-    RequestCancelled
-        If the request is cancelled meanwhile.
+    InterruptedByUser, RequestCancelled
+        If the run was asked to end; finished steps stay finished.
     """
-    info = request or RequestInfo()
-    profile = engine or load_engine(None)
+    info, profile = request or RequestInfo(), engine or load_engine(None)
+    control, opener = control or Control(), opener or open_pools
     with Ledger(root, info) as ledger:
         if ledger.notice:
             logging.getLogger(__name__).warning(ledger.notice)
-        state = _enter(ledger, plan, profile)
-        board = Board(plan)
-        driver = Driver(
-            board,
-            ledger,
-            durations=durations() if progress is not None else None,
-            progress=progress,
-            policy=RetryPolicy(
-                lost=profile.retries,
-                memory=profile.memory_retries,
-                memory_factor=profile.memory_factor,
-            ),
-            shares_host=profile.kind == "local",
-        )
+        _enter(ledger, plan, stage)
+        board = Readiness(plan)
+        host = Host(root, info.id, profile, control.stop, opener=opener)
+        driver = Driver(board, ledger, control=control, host=host, policy=_policy(profile))
         try:
-            with interruptible():
-                if driver.prepare():
-                    _begin(ledger, info, root, profile)
-                    _run(driver, profile, info, root, workers, preload)
-                elif state is not RequestState.DONE:
-                    _begin(ledger, info, root, profile)
-        except KeyboardInterrupt:
-            with undisturbed():
-                _leave(ledger, board, RequestState.PLANNED, "stopped by the user")
-            raise InterruptedByUser(
-                "stopped; what was finished is kept", "The same command goes on from there."
-            ) from None
-        except RequestCancelled as error:
-            _leave(ledger, board, RequestState.CANCELLED, error.what)
-            raise
-        except DaybreakError as error:
-            _leave(ledger, board, RequestState.FAILED, error.what)
-            raise
+            if driver.prepare():
+                control.begin()
+                _run(driver, profile, info, root, workers, preload, opener)
         finally:
-            learn_durations(driver.seen)
-        _close(ledger, plan, board)
+            recover(ledger, board.steps)
+            control.seen = dict(driver.seen)
+        clear_notes(ledger.root)
     return board.results
 
 
-def _enter(ledger: Ledger, plan: Plan, profile: EngineProfile) -> RequestState:
+def _policy(profile: EngineProfile) -> RetryPolicy:
+    return RetryPolicy(
+        lost=profile.retries,
+        memory=profile.memory_retries,
+        memory_factor=profile.memory_factor,
+    )
+
+
+def _enter(ledger: Ledger, plan: Plan, stage: int) -> None:
     """Enter request and plan; settle what a driver that was killed left open."""
-    state = ledger.receive()
-    if state is RequestState.RUNNING:
-        cancel_stale(profile, ledger.request.id)
-        ledger.move(RequestState.PLANNED, "its driver was gone")
-        state = RequestState.PLANNED
-    if state is not RequestState.DONE:
-        clear_folders(profile, ledger.request.id, _scratch(ledger.root))
+    ledger.enter()
+    for path, text in plan.texts.items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            write_text(path, text)
     steps = [(s.name, s.function, s.label, s.required) for s in plan.steps]
-    ledger.enter_plan(plan, value_digest(steps))
+    ledger.enter_plan(plan, value_digest(steps), stage)
     recover(ledger, {step.name: step for step in plan.steps})
-    return state
+
+
+def clear_abandoned(profile: EngineProfile, request: str, root: Path) -> list[str]:
+    """Take away what a driver that was killed left: jobs on a cluster, the engine's files.
+
+    Parameters
+    ----------
+    profile
+        The engine that it used.
+    request
+        Name of its request.
+    root
+        Output folder.
+
+    Returns
+    -------
+    list of str
+        Jobs that were cancelled.
+    """
+    cancelled = cancel_stale(profile, request)
+    clear_folders(profile, request, _scratch(root))
+    return cancelled
 
 
 def _scratch(root: Path) -> Path:
     """Where the engine's own files go if its profile does not say."""
     return root / ".daybreak" / "engine"
-
-
-def _begin(ledger: Ledger, info: RequestInfo, root: Path, profile: EngineProfile) -> None:
-    if info.kind != "plan":
-        remember(info, root)
-    ledger.move(RequestState.PLANNED, f"{profile.name} engine")
-    ledger.move(RequestState.RUNNING)
 
 
 def _run(
@@ -148,45 +152,20 @@ def _run(
     root: Path,
     workers: int,
     preload: Sequence[str],
+    opener: Opener,
 ) -> None:
     left = driver.board.left()
-    with (
-        driving(info, root),
-        open_pools(
-            profile,
-            tag=info.id,
-            scratch=_scratch(root),
-            width=len(left),
-            workers=workers,
-            preload=preload,
-            needs=[step.resources for step in left],
-        ) as pools,
-    ):
-        driver.run(pools)
-
-
-def _leave(ledger: Ledger, board: Board, state: RequestState, reason: str) -> None:
-    """Write down that the run has ended before its plan was done."""
-    recover(ledger, board.steps)
-    if ledger.state() is RequestState.RUNNING:
-        ledger.move(state, reason)
-
-
-def _close(ledger: Ledger, plan: Plan, board: Board) -> None:
-    """Write down how the request ended."""
-    clear_notes(ledger.root)
-    if ledger.state() is not RequestState.RUNNING:
+    on_workers = [step for step in left if step.place is Place.WORKER]
+    if not on_workers:
+        driver.run(None)
         return
-    failed = [s.name for s in plan.steps if s.required and not _well(board.results[s.name])]
-    if failed:
-        first = board.results[failed[0]]
-        ledger.move(RequestState.FAILED, f"{first.name}: {first.reason}")
-    else:
-        bad = sum(r.state is StepState.FAILED for r in board.results.values())
-        ledger.move(RequestState.DONE, f"without {bad} steps that failed" if bad else "")
-
-
-def _well(result: StepResult) -> bool:
-    return result.state is StepState.DONE or (
-        result.state is StepState.SKIPPED and (result.cached or result.attempts > 0)
-    )
+    with opener(
+        profile,
+        tag=info.id,
+        scratch=_scratch(root),
+        width=len(on_workers),
+        workers=workers,
+        preload=preload,
+        needs=[step.resources for step in on_workers],
+    ) as pools:
+        driver.run(pools)

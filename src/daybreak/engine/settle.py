@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.engine.attempt import note_path, read_note
-from daybreak.engine.readiness import Board
+from daybreak.engine.readiness import Readiness
 from daybreak.ledger.failure import FailureKind
 from daybreak.ledger.keys import StepKey
 from daybreak.ledger.ledger import Ledger
@@ -18,7 +18,7 @@ from daybreak.products.atomic import partial_path
 Told = Callable[[StepResult], None]
 
 
-class Intake:
+class PendingSteps:
     """Takes ready steps from the board and settles what needs no engine.
 
     Parameters
@@ -33,7 +33,7 @@ class Intake:
         Products that other code made from the same are good enough.
     """
 
-    def __init__(self, board: Board, ledger: Ledger, tell: Told, *, keep: bool = False) -> None:
+    def __init__(self, board: Readiness, ledger: Ledger, tell: Told, *, keep: bool = False) -> None:
         self.board = board
         self.ledger = ledger
         self.tell = tell

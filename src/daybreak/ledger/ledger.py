@@ -1,4 +1,4 @@
-"""The ledger of an output folder: requests, plans, steps, attempts, products, transitions.
+"""The ledger of an output folder: plans, steps, attempts, products, transitions.
 
 What runs, ran or failed is written here, in one transaction per change, and read from here: never
 from log text, folder contents or a scheduler's prose. One driver writes at a time (it holds the
@@ -8,8 +8,6 @@ folder's lock); readers come and go.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -32,7 +30,7 @@ from daybreak.ledger.keys import StepKey, step_key
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import LEDGER
 from daybreak.ledger.step import Plan, Step, StepResult, StepState
-from daybreak.ledger.transitions import check_request, check_step
+from daybreak.ledger.transitions import check_step
 from daybreak.products.folder import remove_folder, size_of
 
 _OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
@@ -92,76 +90,41 @@ class Ledger:
             (self.request.id, step, old, new, time.time(), reason),
         )
 
-    # requests ---------------------------------------------------------------------------------
+    # the request ------------------------------------------------------------------------------
 
-    def receive(self) -> RequestState:
-        """Enter the request, or find it again; returns its state."""
+    def enter(self) -> None:
+        """Enter the request, or bring what is known of it up to date.
+
+        The inbox has its state; here it is a copy that travels with the folder.
+        """
         info, now = self.request, time.time()
+        changing = (json.dumps(dict(info.spec), default=str), info.engine, info.priority, info.key)
         with self._write():
-            row = self.db.execute("SELECT state FROM requests WHERE id = ?", (info.id,)).fetchone()
-            fixed = (json.dumps(dict(info.spec)), info.engine, info.priority, info.key, now)
-            if row is not None:
-                self.db.execute(
-                    "UPDATE requests SET spec=?, engine=?, priority=?, key=?, updated=?, wanted='' "
-                    "WHERE id=?",
-                    (*fixed, info.id),
-                )
-                return RequestState(row["state"])
             self.db.execute(
                 "INSERT INTO requests (id, key, kind, target, origin, requester, spec, engine, "
-                "priority, state, reason, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "priority, state, reason, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
+                "ON CONFLICT (id) DO UPDATE SET spec=excluded.spec, engine=excluded.engine, "
+                "priority=excluded.priority, key=excluded.key",
                 (
                     *(info.id, info.key, info.kind, info.target, info.origin, info.requester),
-                    *(fixed[0], info.engine, info.priority, RequestState.RECEIVED.value, ""),
+                    *(changing[0], info.engine, info.priority, RequestState.PLANNED.value, ""),
                     *(now, now),
                 ),
             )
-            self._log(None, "", RequestState.RECEIVED.value, info.origin)
-        return RequestState.RECEIVED
 
-    def state(self) -> RequestState:
-        """State of the request.
+    def copy_state(self, state: RequestState, reason: str = "") -> None:
+        """Note the state that the request has in the inbox.
 
-        Raises
-        ------
-        RequestNotFoundError
-            If it is not in this ledger.
+        Parameters
+        ----------
+        state, reason
+            The state, and why.
         """
-        row = self.db.execute(
-            "SELECT state FROM requests WHERE id = ?", (self.request.id,)
-        ).fetchone()
-        if row is None:
-            raise RequestNotFoundError(f"no request {self.request.id!r} in {self.root}")
-        return RequestState(row["state"])
-
-    def move(self, new: RequestState, reason: str = "") -> None:
-        """Take the request to another state, with time and reason."""
         with self._write():
-            old = self.state()
-            if old is new:
-                return
-            check_request(old, new)
-            running = new is RequestState.RUNNING
             self.db.execute(
-                "UPDATE requests SET state=?, reason=?, updated=?, driver_host=?, driver_pid=? "
-                "WHERE id=?",
-                (new.value, reason, time.time())
-                + ((socket.gethostname(), os.getpid()) if running else ("", 0))
-                + (self.request.id,),
+                "UPDATE requests SET state=?, reason=?, updated=? WHERE id=?",
+                (state.value, reason, time.time(), self.request.id),
             )
-            self._log(None, old.value, new.value, reason)
-
-    def want(self, wanted: str) -> None:
-        """Ask the driver, whoever it is, for something: ``cancel`` or nothing."""
-        with self._write():
-            self.db.execute("UPDATE requests SET wanted=? WHERE id=?", (wanted, self.request.id))
-
-    def wanted(self) -> str:
-        """What was asked of the driver."""
-        row = self.db.execute(
-            "SELECT wanted FROM requests WHERE id = ?", (self.request.id,)
-        ).fetchone()
-        return row["wanted"] if row is not None else ""
 
     # plans and steps --------------------------------------------------------------------------
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,11 @@ from typing import Any
 
 from daybreak.errors import RequestNotFoundError
 from daybreak.ledger.database import database_error, open_database
-from daybreak.ledger.inbox import durations
 from daybreak.ledger.ledger import ledger_path
+from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import LEDGER
-from daybreak.ledger.step import StepState
-from daybreak.products.processes import alive
 
-_UNFINISHED = ("RECEIVED", "WAITING_FOR_DATA", "PLANNED", "RUNNING")
+_SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True)
@@ -57,52 +53,22 @@ class StepView:
 
 
 @dataclass(frozen=True)
-class RequestView:
-    """A request as it stands.
+class FolderRequest:
+    """A request as its output folder knows it.
 
     Attributes
     ----------
-    id, kind, target, state, reason, engine, origin, requester
-        See :class:`~daybreak.ledger.ledger.RequestInfo`.
-    out
-        Its output folder.
-    created, updated
-        Seconds since 1970 (UTC).
-    driver
-        ``host:pid`` of the process that runs it; '' if none does.
-    driver_alive
-        Whether that lives: None where it is on another host.
-    steps
-        State to number of steps of its newest plan.
-    eta_s
-        Seconds until it is done; None if not known.
+    info
+        What is written down of it; its folder is where it was found.
+    state
+        The state that it had when somebody last worked on it there.
+    created
+        When that began, in seconds since 1970.
     """
 
-    id: str
-    kind: str
-    target: str
-    state: str
-    reason: str
-    engine: str
-    origin: str
-    requester: str
-    out: Path
+    info: RequestInfo
+    state: RequestState
     created: float
-    updated: float
-    driver: str
-    driver_alive: bool | None
-    steps: Mapping[str, int]
-    eta_s: float | None
-
-    @property
-    def interrupted(self) -> bool:
-        """It is not done and nobody works on it."""
-        return self.state in _UNFINISHED and (not self.driver or self.driver_alive is False)
-
-    @property
-    def unfinished(self) -> bool:
-        """Something is left to be done, and nobody has given it up."""
-        return self.state in _UNFINISHED
 
 
 @contextmanager
@@ -130,56 +96,57 @@ def reading(root: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
-def requests(root: Path) -> list[RequestView]:
-    """The requests of an output folder, the newest first."""
+def requests_of(root: Path) -> list[FolderRequest]:
+    """The requests that an output folder knows, the newest first.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    """
     with reading(root) as db:
         rows = db.execute("SELECT * FROM requests ORDER BY updated DESC").fetchall()
-        return [_request(db, root, row) for row in rows]
+    found = []
+    for row in rows:
+        spec = spec_of(row)
+        info = RequestInfo(
+            id=row["id"], key=row["key"] or row["id"], kind=row["kind"], target=row["target"],
+            origin=row["origin"], requester=row["requester"], spec=spec, engine=row["engine"],
+            priority=row["priority"], out=root,
+        )  # fmt: skip
+        found.append(FolderRequest(info, RequestState(row["state"]), row["created"]))
+    return found
 
 
-def _request(db: sqlite3.Connection, root: Path, row: sqlite3.Row) -> RequestView:
-    steps = db.execute(
-        "SELECT function, state FROM steps WHERE request=? AND plan IN "
-        "(SELECT number FROM plans WHERE request=?)",
-        (row["id"], row["id"]),
-    ).fetchall()
-    host, pid = row["driver_host"], row["driver_pid"]
-    return RequestView(
-        id=row["id"],
-        kind=row["kind"],
-        target=row["target"],
-        state=row["state"],
-        reason=row["reason"],
-        engine=row["engine"],
-        origin=row["origin"],
-        requester=row["requester"],
-        out=root,
-        created=row["created"],
-        updated=row["updated"],
-        driver=f"{host}:{pid}" if pid else "",
-        driver_alive=alive(pid) if pid and host == socket.gethostname() else None,
-        steps=dict(Counter(step["state"] for step in steps)),
-        eta_s=_eta(steps) if row["state"] == "RUNNING" else None,
-    )
+def spec_of(row: sqlite3.Row) -> dict[str, Any]:
+    """The description from which a request can be made again.
 
-
-def _eta(steps: list[sqlite3.Row]) -> float | None:
-    """From mean durations: steps that are left, as many at a time as run now."""
-    known = durations()
-    left = [s for s in steps if not StepState(s["state"]).ended]
-    found = [known[s["function"]] for s in left if s["function"] in known]
-    if not found:
-        return None
-    busy = max(1, sum(s["state"] in ("RUNNING", "SUBMITTED") for s in left))
-    return sum(found) / len(found) * len(left) / busy
-
-
-def spec(root: Path, request: str) -> dict[str, Any]:
-    """The description from which a request can be made again."""
-    with reading(root) as db:
-        row = db.execute("SELECT spec FROM requests WHERE id=?", (request,)).fetchone()
-    value = json.loads(row["spec"]) if row is not None else {}
+    Parameters
+    ----------
+    row
+        Of the inbox or of a ledger.
+    """
+    try:
+        value = json.loads(row["spec"])
+    except ValueError:
+        return {}
     return value if isinstance(value, dict) else {}
+
+
+def looks_damaged(root: Path) -> str:
+    """Why the ledger of a folder can't be read, at a glance; '' if nothing is seen.
+
+    Parameters
+    ----------
+    root
+        The folder.
+    """
+    try:
+        with ledger_path(root).open("rb") as stream:
+            head = stream.read(len(_SQLITE))
+    except OSError:
+        return f"{root} holds no requests any more"
+    return "" if head in (_SQLITE, b"") else f"{ledger_path(root)}: file is not a database"
 
 
 def steps(root: Path, request: str) -> list[StepView]:

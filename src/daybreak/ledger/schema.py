@@ -109,25 +109,46 @@ ALTER TABLE plans ADD COLUMN stage INTEGER NOT NULL DEFAULT 1
 
 LEDGER = (_VERSION_1, _VERSION_2)
 
-_REGISTRY_1 = """
+_INBOX_1 = """
 CREATE TABLE requests (
-    id TEXT NOT NULL,
-    out TEXT NOT NULL,
+    id TEXT PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL,
+    instrument TEXT NOT NULL,
     target TEXT NOT NULL,
-    updated REAL NOT NULL,
-    PRIMARY KEY (id, out)
-);
-CREATE TABLE drivers (
-    host TEXT NOT NULL,
-    pid INTEGER NOT NULL,
-    request TEXT NOT NULL,
-    out TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    spec TEXT NOT NULL,
     engine TEXT NOT NULL,
     priority INTEGER NOT NULL,
-    started REAL NOT NULL,
-    PRIMARY KEY (host, pid, request)
+    out TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL DEFAULT '',
+    wanted TEXT NOT NULL DEFAULT '',
+    condition TEXT NOT NULL DEFAULT '',
+    look_at REAL NOT NULL DEFAULT 0,
+    deadline REAL NOT NULL DEFAULT 0,
+    driver_host TEXT NOT NULL DEFAULT '',
+    driver_pid INTEGER NOT NULL DEFAULT 0,
+    driver_born REAL NOT NULL DEFAULT 0,
+    heard REAL NOT NULL DEFAULT 0,
+    steps TEXT NOT NULL DEFAULT '{}',
+    message TEXT NOT NULL DEFAULT '',
+    eta_s REAL,
+    created REAL NOT NULL,
+    updated REAL NOT NULL
 );
+CREATE INDEX requests_by_state ON requests (state, priority);
+CREATE INDEX requests_by_out ON requests (out);
+CREATE TABLE transitions (
+    id INTEGER PRIMARY KEY,
+    request TEXT NOT NULL REFERENCES requests(id) ON DELETE CASCADE,
+    old TEXT NOT NULL,
+    new TEXT NOT NULL,
+    time REAL NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX transitions_by_request ON transitions (request);
 CREATE TABLE durations (
     function TEXT PRIMARY KEY,
     samples INTEGER NOT NULL,
@@ -136,4 +157,4 @@ CREATE TABLE durations (
 )
 """
 
-REGISTRY = (_REGISTRY_1,)
+INBOX = (_INBOX_1,)

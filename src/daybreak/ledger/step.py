@@ -31,6 +31,17 @@ class StepSkipped(Exception):  # noqa: N818 - a result, not an error
     """Raised by a step's function: there is nothing to make, for the reason given."""
 
 
+class StepStopped(Exception):  # noqa: N818 - an interruption, not an error
+    """Raised by a step beside the driver that was asked to end: it goes on from what it keeps."""
+
+
+class Place(StrEnum):
+    """Where a step runs: on a worker, or beside the driver with the engine's workers at hand."""
+
+    WORKER = "worker"
+    DRIVER = "driver"
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a step needs of a machine; a step that takes more memory or time is ended."""
@@ -76,6 +87,11 @@ class Step:
         Without it the plan has failed.
     resources
         What it needs.
+    place
+        Where it runs. Beside the driver its function is given a
+        :class:`~daybreak.engine.hosted.Host`, too.
+    to_the_end
+        Made of what there is even if the run is asked to end.
     """
 
     name: str
@@ -91,6 +107,8 @@ class Step:
     tolerant: bool = False
     required: bool = True
     resources: Resources = Resources()
+    place: Place = Place.WORKER
+    to_the_end: bool = False
 
     def input_files(self) -> list[Path]:
         """All inputs as a flat list."""
@@ -102,9 +120,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in an order in which each comes after those that make its inputs."""
+    """Steps in an order in which each comes after those that make its inputs.
+
+    Attributes
+    ----------
+    steps
+        The steps.
+    products
+        Files by name that a later plan of the same request is made from.
+    texts
+        Small files that are written when the plan begins, e.g. the configuration.
+    """
 
     steps: tuple[Step, ...]
+    products: Mapping[str, Path | tuple[Path, ...]] = field(default_factory=dict)
+    texts: Mapping[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that names and outputs are unique and the order is right."""

@@ -10,11 +10,11 @@ REQUEST: dict[R, frozenset[R]] = {
     R.RECEIVED: frozenset({R.REJECTED, R.WAITING_FOR_DATA, R.PLANNED, R.CANCELLED}),
     R.REJECTED: frozenset({R.RECEIVED}),
     R.WAITING_FOR_DATA: frozenset({R.PLANNED, R.REJECTED, R.FAILED, R.CANCELLED}),
-    R.PLANNED: frozenset({R.RUNNING, R.FAILED, R.CANCELLED}),
+    R.PLANNED: frozenset({R.RUNNING, R.REJECTED, R.WAITING_FOR_DATA, R.FAILED, R.CANCELLED}),
     R.RUNNING: frozenset({R.DONE, R.FAILED, R.CANCELLED, R.PLANNED}),
-    R.DONE: frozenset({R.PLANNED}),
-    R.FAILED: frozenset({R.PLANNED}),
-    R.CANCELLED: frozenset({R.PLANNED}),
+    R.DONE: frozenset({R.RECEIVED, R.PLANNED}),
+    R.FAILED: frozenset({R.RECEIVED, R.PLANNED}),
+    R.CANCELLED: frozenset({R.RECEIVED, R.PLANNED}),
 }
 
 STEP: dict[S, frozenset[S]] = {
@@ -28,12 +28,26 @@ STEP: dict[S, frozenset[S]] = {
 
 
 def check_request(old: R, new: R) -> None:
-    """Raise LedgerError unless a request may go from `old` to `new`."""
+    """Raise LedgerError unless a request may go from `old` to `new`.
+
+    Parameters
+    ----------
+    old, new
+        The states.
+    """
     if new not in REQUEST[old]:
         raise LedgerError(f"a request can't go from {old.value} to {new.value}")
 
 
 def check_step(old: S, new: S, name: str) -> None:
-    """Raise LedgerError unless a step may go from `old` to `new`."""
+    """Raise LedgerError unless a step may go from `old` to `new`.
+
+    Parameters
+    ----------
+    old, new
+        The states.
+    name
+        Of the step.
+    """
     if new not in STEP[old]:
         raise LedgerError(f"step {name!r} can't go from {old.value} to {new.value}")

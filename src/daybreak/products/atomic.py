@@ -117,7 +117,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def remove_stale_partials(folder: Path) -> list[Path]:
-    """Remove temporary files and folders that processes of this host left behind when they were killed.
+    """Remove temporary files and folders that killed processes of this host left behind.
 
     Those of processes that still live are left alone.
 

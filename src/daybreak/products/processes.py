@@ -31,3 +31,20 @@ def alive(pid: int) -> bool:
     except (OSError, IndexError):
         return True  # no /proc here, or hidden
     return state not in ("Z", "X")
+
+
+def born(pid: int) -> float:
+    """When a process of this host began, in clock ticks since the host did; 0 if not known.
+
+    With it a process can be told from a later one that got the same number.
+
+    Parameters
+    ----------
+    pid
+        Its id.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return float(stat.rpartition(")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0.0

@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from daybreak.engine.control import Control
+from daybreak.engine.hosted import Host
 from daybreak.engine.progress import Progress, ProgressEvent
+from daybreak.engine.run import run_plan
+from daybreak.engine.stop import StopToken
 from daybreak.errors import PartialResultError
-from daybreak.ledger.step import StepResult, StepState
-from daybreak.products.atomic import write_text
-from daybreak.products.digest import code_digest, file_digest, value_digest
+from daybreak.ledger.step import Place, Plan, Step, StepResult, StepStopped
 from daybreak.products.lock import folder_lock
-from daybreak.requests.analysis.analyse import AnalysisResult, analyse
+from daybreak.requests.analysis.analyse import analyse
+from daybreak.requests.analysis.kind import AnalysisResult
+from daybreak.requests.run import raise_for
 
 DEFAULT_SEED = 20261121
 SOURCE = "Virtual Crab"
@@ -124,6 +128,7 @@ def demo(
     workers: int = 0,
     progress: Progress | None = None,
     strict: bool = True,
+    stop: StopToken | None = None,
 ) -> DemoResult:
     """Simulate a night of a virtual telescope, analyse it, compare with the injected truth.
 
@@ -144,6 +149,8 @@ def demo(
     strict
         Raise :class:`~daybreak.errors.PartialResultError` if a step of an analysis failed, after
         everything else is done.
+    stop
+        Asks for an early end.
 
     Returns
     -------
@@ -156,8 +163,9 @@ def demo(
         See :mod:`daybreak.errors`.
     """
     folder = Path(out).resolve()
+    stop = stop or StopToken()
     with folder_lock(folder):
-        simulated = _simulate(folder, seed, progress)
+        simulated = _simulate(folder, seed, progress, stop)
         results = {}
         for name, sub in _FOLDERS.items():
             results[name] = analyse(
@@ -166,6 +174,7 @@ def demo(
                 out=folder / sub,
                 options={"engine": {"workers": workers}},
                 progress=_labelled(progress, sub),
+                stop=stop,
             )
     truth = json.loads((folder / "store" / "truth.json").read_text(encoding="utf-8"))
     spectrum = truth["sources"][SOURCE]["spectrum"]
@@ -218,20 +227,35 @@ def _labelled(progress: Progress | None, label: str) -> Progress | None:
     return call
 
 
-def _simulate(folder: Path, seed: int, progress: Progress | None) -> bool:
+def _simulate(folder: Path, seed: int, progress: Progress | None, stop: StopToken) -> bool:
     """Make the store unless an earlier run's is whole; say whether it was made."""
-    store, record = folder / "store", folder / ".daybreak" / "store.json"
-    key = value_digest({"seed": seed, "code": code_digest()})
-    if _is_whole(store, record, key):
-        return False
+    step = Step(
+        name="simulate",
+        function=f"{__name__}:simulate",
+        inputs={},
+        outputs={"store": folder / "store"},
+        folders=frozenset({"store"}),
+        params={"seed": seed},
+        place=Place.DRIVER,
+    )
+    plan = Plan((step,))
+    results = run_plan(plan, folder, control=Control(stop=stop, progress=progress))
+    raise_for(plan, results)
+    return not results["simulate"].cached
+
+
+def simulate(
+    inputs: Mapping[str, Any], outputs: Mapping[str, Path], params: Mapping[str, Any], host: Host
+) -> None:
+    """Write the store of the demonstration's night, with its truth."""
     from astropy.coordinates import SkyCoord
 
     from daybreak.simulate import Field, crab_like, simulate_store
 
     def report(done: int, of: int) -> None:
-        if progress is not None:
-            step = StepResult(f"simulate run {done}", StepState.DONE)
-            progress(ProgressEvent(done, of, step))
+        if host.stop.requested:
+            raise StepStopped(f"stopped after {done} runs")
+        host.report(f"run {done} of {of} is simulated")
 
     source = crab_like(SOURCE)
     place = SkyCoord(_BLANK_RA_DEG, _BLANK_DEC_DEG, unit="deg")
@@ -239,27 +263,7 @@ def _simulate(folder: Path, seed: int, progress: Progress | None) -> bool:
         Field(SOURCE, source.position, (source,), _TAGS[SOURCE], _RUNS_PER_FIELD),
         Field(BLANK, place, (), _TAGS[BLANK], _RUNS_PER_FIELD, start=_BLANK_START),
     ]
-    record.unlink(missing_ok=True)
-    simulate_store(store, fields, seed=seed, progress=report)
-    files = {p.relative_to(store).as_posix(): file_digest(p) for p in _files(store)}
-    write_text(record, json.dumps({"key": key, "files": files}, indent=1, sort_keys=True))
-    return True
-
-
-def _files(store: Path) -> list[Path]:
-    return [path for path in sorted(store.rglob("*")) if path.is_file()]
-
-
-def _is_whole(store: Path, record: Path, key: str) -> bool:
-    try:
-        known = json.loads(record.read_text(encoding="utf-8"))
-        if known["key"] != key:
-            return False
-        return bool(known["files"]) and all(
-            file_digest(store / name) == digest for name, digest in known["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    simulate_store(outputs["store"], fields, seed=int(params["seed"]), progress=report)
 
 
 def power_law_flux(spectrum: Mapping[str, Any], low_tev: float, high_tev: float) -> float:

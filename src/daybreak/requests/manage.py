@@ -2,87 +2,75 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import signal
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from daybreak.config.engine import load_engine
 from daybreak.engine.collect import Removable, leftovers, old_products, remove
-from daybreak.engine.pools.worker_pools import cancel_stale
 from daybreak.engine.progress import Progress
+from daybreak.engine.run import Opener, clear_abandoned
 from daybreak.engine.settle import recover
-from daybreak.errors import DaybreakError, OutputError, RequestNotFoundError
-from daybreak.ledger import reading as ledger_view
-from daybreak.ledger.inbox import known_requests
+from daybreak.engine.stop import StopToken
+from daybreak.errors import LedgerError, OutputError, RequestNotFoundError
+from daybreak.ledger import reading
+from daybreak.ledger.inbox import Inbox
 from daybreak.ledger.ledger import Ledger, ledger_path
-from daybreak.ledger.reading import RequestView, StepView
+from daybreak.ledger.reading import StepView
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import StepState
+from daybreak.ledger.views import RequestView, view_of
 from daybreak.products.lock import folder_lock
+from daybreak.requests.kinds import request_from
+from daybreak.requests.result import Result
+from daybreak.requests.run import Way
 
-#: kind of request to the function that goes on with it: ``function(spec, out, progress)``
-_RESUMERS = {
-    "analysis": "daybreak.requests.analysis.analyse:resume_request",
-    "scan": "daybreak.requests.scan.scan:resume_request",
-}
 _CANCEL_WAIT_S = 30.0
 _POLL_S = 0.2
 
 
-@dataclass(frozen=True)
-class Lost:
-    """A request that is known, but whose folder can't be read.
-
-    Attributes
-    ----------
-    id, out
-        Of the request.
-    reason
-        Why it can't be read.
-    """
-
-    id: str
-    out: Path
-    reason: str
+def status() -> list[RequestView]:
+    """All requests of this site, the newest first."""
+    with Inbox() as inbox:
+        return [view_of(row, _trouble(row)) for row in inbox.rows()]
 
 
-def status() -> list[RequestView | Lost]:
-    """All requests that this user's Daybreak knows of, the newest first."""
-    found: list[RequestView | Lost] = []
-    seen: set[Path] = set()
-    for name, out in known_requests():
-        if out in seen:
-            continue
-        seen.add(out)
-        try:
-            found += ledger_view.requests(out)
-        except DaybreakError as error:
-            found.append(Lost(name, out, error.what))
-    when = {id(item): item.updated if isinstance(item, RequestView) else 0.0 for item in found}
-    return sorted(found, key=lambda item: -when[id(item)])
+def _trouble(row: Any) -> str:
+    """What is wrong with the folder of a request that has one."""
+    if row["steps"] == "{}":
+        return ""
+    return reading.looks_damaged(Path(row["out"]))
 
 
 def find(name: str | Path | None = None) -> RequestView:
     """A request by its name, the start of it, or its output folder (then its newest request).
+
+    A folder that was moved here, or that somebody else made, is entered into the inbox.
+
+    Parameters
+    ----------
+    name
+        Which; None: that of the present folder.
 
     Raises
     ------
     RequestNotFoundError
         If there is none, or more than one.
     """
-    folder = Path(name) if name is not None else Path()
-    if name is None or ledger_path(folder).is_file():
-        views = ledger_view.requests(folder.resolve())
-        if views:
-            return views[0]
-    text = str(name or "").lower()
-    views = [v for v in status() if isinstance(v, RequestView) and v.kind != "plan"]
+    folder = (Path(name) if name is not None else Path()).resolve()
+    with Inbox() as inbox:
+        views = [view_of(row) for row in inbox.rows()]
+        here = [view for view in views if view.out == folder]
+        if here and not ledger_path(folder).is_file():
+            return here[0]
+        if name is None or ledger_path(folder).is_file():
+            return _of_folder(inbox, folder, here)
+    text = str(name).lower()
     hits = [v for v in views if v.id == text] or [v for v in views if v.id.startswith(text)]
     if len(hits) == 1:
         return hits[0]
@@ -94,13 +82,41 @@ def find(name: str | Path | None = None) -> RequestView:
     raise RequestNotFoundError(f"{text!r} can be any of\n  {which}", "Give the output folder.")
 
 
+def _of_folder(inbox: Inbox, folder: Path, known: Sequence[RequestView]) -> RequestView:
+    """The newest request of a folder; those that only the folder knows are entered."""
+    ours = {view.id for view in known}
+    found = [r for r in reading.requests_of(folder) if r.info.kind != "plan"]
+    for request in found:
+        if request.info.id not in ours:
+            inbox.adopt(request.info, request.state, request.created)
+    views = [view_of(row) for row in inbox.rows() if Path(row["out"]) == folder]
+    if not views:
+        raise RequestNotFoundError(
+            f"{folder} holds no requests", "'daybreak status' lists those that are known."
+        )
+    return views[0]
+
+
 def steps(request: RequestView) -> list[StepView]:
-    """The steps of a request, in the order of its plan."""
-    return ledger_view.steps(request.out, request.id)
+    """The steps of a request, in the order of its plans.
+
+    Parameters
+    ----------
+    request
+        Which.
+    """
+    if not ledger_path(request.out).is_file():
+        return []
+    return reading.steps(request.out, request.id)
 
 
 def step(request: RequestView, name: str) -> tuple[StepView, dict[str, list[dict[str, Any]]]]:
     """A step of a request, with its attempts, products and transitions.
+
+    Parameters
+    ----------
+    request, name
+        The request, and the name of the step.
 
     Raises
     ------
@@ -110,12 +126,40 @@ def step(request: RequestView, name: str) -> tuple[StepView, dict[str, list[dict
     views = steps(request)
     for view in views:
         if view.name == name:
-            return view, ledger_view.history(request.out, request.id, name)
-    import difflib
-
+            return view, reading.history(request.out, request.id, name)
     near = difflib.get_close_matches(name, [v.name for v in views], n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"'daybreak status {request.id}' lists them."
     raise RequestNotFoundError(f"request {request.id} has no step {name!r}", hint)
+
+
+def history(request: RequestView) -> list[dict[str, Any]]:
+    """Changes of state of a request, the oldest first.
+
+    Parameters
+    ----------
+    request
+        Which.
+    """
+    with Inbox() as inbox:
+        return inbox.history(request.id)
+
+
+def _again(name: str) -> RequestView:
+    with Inbox() as inbox:
+        return view_of(inbox.row(name))
+
+
+def prioritise(request: RequestView, priority: int) -> RequestView:
+    """Change how urgent a request is.
+
+    Parameters
+    ----------
+    request, priority
+        The request; higher goes first.
+    """
+    with Inbox() as inbox:
+        inbox.prioritise(request.id, priority)
+    return _again(request.id)
 
 
 def cancel(request: RequestView, *, wait_s: float = _CANCEL_WAIT_S) -> RequestView:
@@ -133,28 +177,23 @@ def cancel(request: RequestView, *, wait_s: float = _CANCEL_WAIT_S) -> RequestVi
     OutputError
         If a driver on another host does not answer.
     """
-    info = RequestInfo(id=request.id)
     if not request.unfinished:
         return request
-    with Ledger(request.out, info) as ledger:
-        ledger.want("cancel")
+    with Inbox() as inbox:
+        inbox.want(request.id, "cancel")
     end = time.monotonic() + wait_s
     while time.monotonic() < end:
-        now = _again(request)
+        now = _again(request.id)
         if not now.unfinished:
             return now
         if now.interrupted and _settle_cancelled(now):
-            return _again(request)
+            return _again(request.id)
         time.sleep(_POLL_S)
-    _nudge(_again(request))
+    _nudge(_again(request.id))
     raise OutputError(
         f"the driver of {request.id} ({request.driver}) has not answered within {wait_s:.0f} s",
         "It ends as soon as it looks; 'daybreak status' tells.",
     )
-
-
-def _again(request: RequestView) -> RequestView:
-    return next(v for v in ledger_view.requests(request.out) if v.id == request.id)
 
 
 def _nudge(request: RequestView) -> None:
@@ -166,20 +205,39 @@ def _nudge(request: RequestView) -> None:
 
 def _settle_cancelled(request: RequestView) -> bool:
     """Cancel a request that nobody drives: its cluster jobs, its open attempts, its state."""
-    try:
-        with folder_lock(request.out), Ledger(request.out, RequestInfo(id=request.id)) as ledger:
-            cancel_stale(load_engine(request.engine), request.id)
-            recover(ledger, {})
-            ledger.want("")
-            ledger.move(RequestState.CANCELLED, "cancelled; nobody was working on it")
-    except OutputError:
-        return False
+    with Inbox() as inbox:
+        try:
+            inbox.claim(request.id)
+        except OutputError:
+            return False
+        try:
+            if ledger_path(request.out).is_file():
+                _clear(request)
+            if request.state == RequestState.RUNNING:
+                inbox.move(request.id, RequestState.PLANNED, "its driver was gone")
+            inbox.move(request.id, RequestState.CANCELLED, "cancelled; nobody was working on it")
+        except OutputError:
+            return False
+        finally:
+            inbox.release(request.id)
     return True
 
 
+def _clear(request: RequestView) -> None:
+    info = RequestInfo(id=request.id)
+    with folder_lock(request.out), Ledger(request.out, info) as ledger:
+        clear_abandoned(load_engine(request.engine), request.id, request.out)
+        recover(ledger, {})
+        ledger.copy_state(RequestState.CANCELLED, "cancelled; nobody was working on it")
+
+
 def retry(
-    request: RequestView, names: Sequence[str] = (), *, progress: Progress | None = None
-) -> Any:
+    request: RequestView,
+    names: Sequence[str] = (),
+    *,
+    progress: Progress | None = None,
+    stop: StopToken | None = None,
+) -> Result:
     """Run failed steps again, and named ones even if they are done; then the rest of the plan.
 
     Parameters
@@ -188,8 +246,8 @@ def retry(
         Which.
     names
         Steps to make again whatever their state; by default those that failed or were skipped.
-    progress
-        Told how it goes.
+    progress, stop
+        As for :func:`daybreak.requests.run.run`.
 
     Raises
     ------
@@ -199,21 +257,36 @@ def retry(
     again = [step(request, name)[0] for name in names]
     if not names:
         again = [view for view in steps(request) if view.state in ("FAILED", "SKIPPED")]
-    with folder_lock(request.out), Ledger(request.out, RequestInfo(id=request.id)) as ledger:
-        for view in again:
-            if StepState(view.state).ended:
-                ledger.again(view.name)
-    return resume(_again(request), progress=progress)
+    if again:
+        info = RequestInfo(id=request.id)
+        with folder_lock(request.out), Ledger(request.out, info) as ledger:
+            for view in again:
+                if StepState(view.state).ended:
+                    ledger.again(view.name)
+    return resume(request, progress=progress, stop=stop)
 
 
-def resume(request: RequestView, *, progress: Progress | None = None) -> Any:
+def resume(
+    request: RequestView,
+    *,
+    progress: Progress | None = None,
+    stop: StopToken | None = None,
+    keep: bool = False,
+    opener: Opener | None = None,
+) -> Result:
     """Go on with a request from what is there; what was left on a cluster is cancelled first.
+
+    Parameters
+    ----------
+    request
+        Which.
+    progress, stop, keep, opener
+        As for :func:`daybreak.requests.run.run`.
 
     Returns
     -------
-    object
-        What the command would have returned, e.g. an
-        :class:`~daybreak.requests.analysis.analyse.AnalysisResult`.
+    Result
+        What the command would have returned.
 
     Raises
     ------
@@ -222,24 +295,64 @@ def resume(request: RequestView, *, progress: Progress | None = None) -> Any:
     DaybreakError
         As the command itself.
     """
-    where = _RESUMERS.get(request.kind)
-    if where is None:
-        raise RequestNotFoundError(
-            f"{request.id}: a request of kind {request.kind!r} can't be resumed",
-            "Run its command again: it does only what is missing.",
-        )
-    module, _, name = where.partition(":")
-    resumer = getattr(import_module(module), name)
-    return resumer(ledger_view.spec(request.out, request.id), request.out, progress=progress)
+    with Inbox() as inbox:
+        row = inbox.row(request.id)
+        spec = reading.spec_of(row)
+        again = request_from(row["kind"], spec, out=str(request.out))
+        inbox.claim(request.id)
+        way = Way(inbox, request.id, again, progress=progress, stop=stop, keep=keep, opener=opener)
+        return way.run()
+
+
+def work_off(
+    inbox: Inbox, *, stop: StopToken | None = None, opener: Opener | None = None
+) -> list[str]:
+    """Run what is open and nobody works on, the most urgent first, until nothing is.
+
+    Requests that wait for data are looked at and left waiting. A request that fails or is
+    rejected holds up no other: its state says so.
+
+    Parameters
+    ----------
+    inbox
+        The site's.
+    stop, opener
+        As for :func:`daybreak.requests.run.run`.
+
+    Returns
+    -------
+    list of str
+        Names of the requests that were taken.
+    """
+    stop, taken = stop or StopToken(), []
+    while not stop.look():
+        name = inbox.take()
+        if not name:
+            break
+        taken.append(name)
+        _run_taken(inbox, name, stop, opener)
+    return taken
+
+
+def _run_taken(inbox: Inbox, name: str, stop: StopToken, opener: Opener | None) -> None:
+    from daybreak.errors import DaybreakError
+
+    row = inbox.row(name)
+    try:
+        request = request_from(row["kind"], reading.spec_of(row), out=row["out"])
+    except (LedgerError, RequestNotFoundError) as error:
+        inbox.move(name, RequestState.REJECTED, error.what)
+        inbox.release(name)
+        return
+    try:
+        Way(inbox, name, request, stop=stop, opener=opener, patient=False).run()
+    except DaybreakError:
+        return  # the inbox has it
 
 
 def to_resume() -> list[RequestView]:
     """Requests that are not done and that nobody works on."""
-    return [
-        view
-        for view in status()
-        if isinstance(view, RequestView) and view.interrupted and view.kind in _RESUMERS
-    ]
+    return [view for view in status() if view.interrupted]
 
 
 def garbage(out: Path, *, older_than_s: float) -> list[Removable]:
@@ -257,6 +370,11 @@ def garbage(out: Path, *, older_than_s: float) -> list[Removable]:
 
 def collect(out: Path, *, older_than_s: float) -> list[Removable]:
     """Remove what :func:`garbage` finds; waits for nobody.
+
+    Parameters
+    ----------
+    out, older_than_s
+        As for that.
 
     Raises
     ------

@@ -12,9 +12,9 @@ from astropy.coordinates import SkyCoord
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.sections import declare
-from daybreak.ledger.request import AnalysisRequest
 from daybreak.ledger.step import Plan, Step
 from daybreak.products.digest import value_digest
+from daybreak.requests.analysis.request import AnalysisRequest
 from daybreak.requests.analysis.setup import Setup, on_radius_deg, reduction_setup
 from daybreak.runs.catalogue import RunEntry
 from daybreak.runs.select import Selection, blank_position
@@ -99,7 +99,11 @@ class Layout:
 
 
 def plan_analysis(
-    request: AnalysisRequest, target: Target, selection: Selection, notes: Sequence[str] = ()
+    request: AnalysisRequest,
+    config: AnalysisConfig,
+    target: Target,
+    selection: Selection,
+    notes: Sequence[str] = (),
 ) -> Plan:
     """Lay out the steps of an analysis.
 
@@ -107,6 +111,8 @@ def plan_analysis(
     ----------
     request
         What is wanted.
+    config
+        The resolved configuration.
     target
         The resolved target.
     selection
@@ -119,7 +125,6 @@ def plan_analysis(
     Plan
         Every step up to the report.
     """
-    config = request.config
     radius = on_radius_deg(config, selection.runs[0])
     position = SkyCoord(0, 0, unit="deg") if target.blank_fields else target.position
     setup = reduction_setup(config, position, target.name, radius)
@@ -132,7 +137,7 @@ def plan_analysis(
     made = tuple(sorted(path for step in science for path in step.outputs.values()))
     facts = {
         "notes": [*notes, *_notes(config, radius, setup)],
-        "facts": _facts(request, target, radius),
+        "facts": _facts(request, config.instrument, target, radius),
     }
     context = layout.step(
         "context",
@@ -277,19 +282,21 @@ def _notes(config: AnalysisConfig, radius: float, setup: Setup) -> list[str]:
     return notes
 
 
-def _facts(request: AnalysisRequest, target: Target, radius: float) -> dict[str, Any]:
+def _facts(
+    request: AnalysisRequest, instrument: str, target: Target, radius: float
+) -> dict[str, Any]:
     finite = np.isfinite(target.ra_deg)
     return {
         "target": {
             "name": target.name,
-            "requested": request.target,
+            "requested": request.target.text,
             "ra_deg": target.ra_deg if finite else None,
             "dec_deg": target.dec_deg if finite else None,
             "resolved_by": target.resolved_by,
             "tag": target.tag,
             "blank_fields": target.blank_fields,
         },
-        "instrument": request.config.instrument,
+        "instrument": instrument,
         "store": str(request.store),
         "on_region": f"circle of {radius:g} deg" if np.isfinite(radius) else "RAD_MAX of the IRFs",
         "attribution": _attribution(request.store),

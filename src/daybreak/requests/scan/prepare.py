@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daybreak.errors import ConfigError, EventError
-from daybreak.products.digest import code_digest, file_digest, value_digest
+from daybreak.products.code import function_digest
+from daybreak.products.digest import file_digest, value_digest
 
 if TYPE_CHECKING:
     from daybreak.neutrino.contours import Calibration
     from daybreak.neutrino.event import Event
     from daybreak.neutrino.scan.settings import ScanSettings
 
-DEFAULT_LIKELIHOOD = "pandel-mpe"
 #: the scan looks this much farther than the 90 % contour
 _MARGIN_LLH = 1.0
-
-
-@dataclass(frozen=True)
-class ScanResult:
-    """What a scan left in its folder.
-
-    Attributes
-    ----------
-    folder
-        Output folder.
-    results
-        Content of ``results.json``.
-    fitted
-        Pixels fitted by this call; 0 if everything was there.
-    """
-
-    folder: Path
-    results: Mapping[str, Any]
-    fitted: int
-
-    @property
-    def report(self) -> Path:
-        """The HTML report."""
-        return self.folder / "report.html"
-
-    @property
-    def complete(self) -> bool:
-        """Whether the scan went to its end."""
-        return bool(self.results["complete"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +38,6 @@ class PreparedScan:
         Which pixels, and levels of the contours.
     forced
         Why the event should not be scanned, if it is scanned all the same; else empty.
-    spec
-        The arguments of :func:`prepare_scan`, from which the same can be prepared again.
     """
 
     event: Event
@@ -78,74 +49,77 @@ class PreparedScan:
     settings: ScanSettings
     calibration: Calibration
     forced: str
-    spec: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """Short name of the request, for people and for jobs."""
-        header = self.event.header
-        return f"scan-{header.run}-{header.event}-{self.key()[:8]}"
 
     def fit_key(self) -> str:
         """Digest of all that the fit of a pixel depends on."""
+        header = self.event.header
         return value_digest(
             {
                 "inputs": dict(self.inputs),
-                "event": [self.event.header.run, self.event.header.event,
-                          self.event.header.sub_event, self.event.header.stream],
+                "event": [header.run, header.event, header.sub_event, header.stream],
                 "likelihood": self.likelihood,
                 "options": dict(self.options),
                 "info": dict(self.prepared.info),
                 "nsides": self.settings.nsides,
-                "code": code_digest(),
-            }
-        )  # fmt: skip
-
-    def key(self) -> str:
-        """Digest of all that the products depend on."""
-        return value_digest(
-            {
-                "fit": self.fit_key(),
-                "settings": self.settings.as_dict(),
-                "calibration": vars(self.calibration),
-                "forced": self.forced,
+                "code": function_digest("daybreak.neutrino.scan.work:fit_block"),
             }
         )
 
 
-def prepare_scan(
-    event: Path,
-    *,
-    gcd: Path | None = None,
-    geometry: Path | None = None,
-    ice: Path | None = None,
-    nsides: Sequence[int] | None = None,
-    likelihood: str = DEFAULT_LIKELIHOOD,
-    options: Mapping[str, Any] | None = None,
-    around: tuple[float, float, float] | None = None,
-    number: int | None = None,
-    contours: str = "auto",
-    force: bool = False,
-) -> PreparedScan:
-    """Read the event and prepare the likelihood; writes nothing.
+def prepare_scan(files: Mapping[str, Path], params: Mapping[str, Any]) -> PreparedScan:
+    """Read the event and prepare the likelihood; the last one is remembered.
 
-    Parameters are those of :func:`daybreak.requests.scan.scan.scan`.
+    Parameters
+    ----------
+    files
+        ``event``, and where they are given ``gcd``, ``geometry`` and ``ice``.
+    params
+        ``number``, ``force`` and ``options`` of a
+        :class:`~daybreak.requests.scan.request.ScanRequest`.
+
+    Raises
+    ------
+    EventError
+        If the event can't be read, or is none that is scanned.
+    ConfigError
+        For bad settings.
     """
+    wanted = {key: params[key] for key in ("number", "force", "options")}
+    wanted["options"] = {k: v for k, v in wanted["options"].items() if k != "engine"}
+    marks = []
+    for name, path in sorted(files.items()):
+        try:
+            found = path.stat()
+        except OSError:
+            marks.append((name, str(path), 0, 0))
+        else:
+            marks.append((name, str(path), found.st_size, found.st_mtime_ns))
+    return _prepare(tuple(marks), json.dumps(wanted, sort_keys=True))
+
+
+@lru_cache(maxsize=1)
+def _prepare(marks: tuple[tuple[str, str, int, int], ...], text: str) -> PreparedScan:
     from daybreak.neutrino.contours import calibration
     from daybreak.neutrino.likelihood import get_likelihood
 
-    settings, levels = _settings(nsides, around), calibration(contours, likelihood)
+    files = {name: Path(path) for name, path, _, _ in marks}
+    params = json.loads(text)
+    options = params["options"]
+    likelihood = options["likelihood"]["name"]
+    settings = _settings(options["scan"])
+    levels = calibration(options["contours"], likelihood)
     settings = settings.model_copy(
         update={"closure_delta_llh": max(levels.ts_90 / 2 + _MARGIN_LLH, 4.0)}
     )
-    found = _event(event, gcd, geometry, number)
-    forced = _refuse(found, force)
-    files = {"event": event, "gcd": gcd, "geometry": geometry, "ice": ice}
-    all_options = dict(options or {}) | ({"ice": str(ice)} if ice is not None else {})
+    found = _event(files["event"], files.get("gcd"), files.get("geometry"), params["number"])
+    forced = _refuse(found, params["force"])
+    all_options = dict(options["likelihood"]["options"])
+    if "ice" in files:
+        all_options["ice"] = str(files["ice"])
     model = get_likelihood(likelihood, **all_options)
     return PreparedScan(
         event=found,
-        inputs={k: file_digest(p) for k, p in files.items() if p is not None},
+        inputs={name: file_digest(path) for name, path in files.items()},
         likelihood=likelihood,
         options=all_options,
         prepared=model.prepare(found),
@@ -153,28 +127,16 @@ def prepare_scan(
         settings=settings,
         calibration=levels,
         forced=forced,
-        spec={
-            **{k: str(p.resolve()) for k, p in files.items() if p is not None},
-            **{"nsides": None if nsides is None else list(nsides), "likelihood": likelihood},
-            **{"options": dict(options or {}), "around": around, "number": number},
-            **{"contours": contours, "force": force},
-        },
     )
 
 
-def _settings(
-    nsides: Sequence[int] | None, around: tuple[float, float, float] | None
-) -> ScanSettings:
+def _settings(values: Mapping[str, Any]) -> ScanSettings:
     from pydantic import ValidationError
 
-    from daybreak.neutrino.scan.settings import Region, ScanSettings
+    from daybreak.neutrino.scan.settings import ScanSettings
 
-    values: dict[str, Any] = {} if nsides is None else {"nsides": tuple(nsides)}
     try:
-        if around is not None:
-            ra, dec, radius = around
-            values["around"] = Region(ra_deg=ra, dec_deg=dec, radius_deg=radius)
-        return ScanSettings(**values)
+        return ScanSettings.model_validate(values)
     except ValidationError as error:
         what = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"

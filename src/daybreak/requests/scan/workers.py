@@ -1,4 +1,4 @@
-"""A scan's fits on the workers of an engine profile: a cluster, or processes of this machine."""
+"""Where the fits of a scan run: threads or processes of this machine, or an engine's workers."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daybreak.config.engine import load_engine
-from daybreak.engine.pools.worker_pools import EnginePools, open_pools
+from daybreak.engine.hosted import Host
 from daybreak.errors import SchedulerError, WorkerLostError
 from daybreak.ledger.step import Resources
-from daybreak.neutrino.scan.pools import REMOTE_FUNCTION, Pool, remote
+from daybreak.requests.scan.request import HERE
 
 if TYPE_CHECKING:
+    from daybreak.engine.pools.worker_pools import EnginePools
+    from daybreak.neutrino.scan.pools import Pool
     from daybreak.requests.scan.prepare import PreparedScan
 
-_PRELOAD = (
-    "parsl.executors.high_throughput.process_worker_pool",
-    "daybreak.neutrino.scan.work",
-    "daybreak.neutrino.likelihood",
-    "numba",
-)
+#: imported once by the fork server of a node's workers
+_PRELOAD = ("daybreak.neutrino.scan.work", "daybreak.neutrino.likelihood", "numba")
 #: what a block of pixels may take
 BLOCK = Resources(cores=1, memory_mb=1500, walltime_min=10)
 _LOOK_EVERY_S = 1.0
@@ -74,6 +70,8 @@ class Sender:
                 else:
                     answer.set_exception(error)
 
+        from daybreak.neutrino.scan.pools import REMOTE_FUNCTION
+
         inner = self.pools.submit(REMOTE_FUNCTION, payload, label=self.label, priority=10)
         inner.add_done_callback(arrived)
 
@@ -97,43 +95,47 @@ class Sender:
 
 
 @contextmanager
-def engine_pool(
-    prepared: PreparedScan, workers: int, engine: str, tag: str, folder: Path
-) -> Iterator[Pool]:
-    """The workers of an engine profile as a scan wants them.
+def fit_workers(prepared: PreparedScan, where: str, count: int, host: Host) -> Iterator[Pool]:
+    """The workers of a scan.
 
     Parameters
     ----------
     prepared
-        What is scanned; each worker prepares the likelihood itself, once.
-    workers
-        At most; 0: what the profile gives.
-    engine
-        Name or file of the profile.
-    tag
-        Name of the request, part of the names of cluster jobs.
-    folder
-        The output folder.
+        What is scanned.
+    where
+        ``local`` (threads, or processes where the likelihood holds the interpreter's lock),
+        ``threads``, ``processes``; anything else: the engine of the host.
+    count
+        At most; 0: one per core, or what the engine gives.
+    host
+        What the step is given.
 
     Raises
     ------
-    ConfigError
-        If there is no such profile.
     EngineError
-        If no pool takes blocks of pixels, or the engine does not start.
+        If no pool of the engine takes blocks of pixels, or it does not start.
     """
-    profile = load_engine(engine)
+    from daybreak.neutrino.scan import pools
+
+    if where not in HERE:
+        with _engine_workers(prepared, count, host) as pool:
+            yield pool
+        return
+    in_threads = where == "threads" or (where == "local" and prepared.threads)
+    kind = pools.threads if in_threads else pools.processes
+    with kind(prepared.prepared, count or pools.available_cores()) as pool:
+        yield pool
+
+
+@contextmanager
+def _engine_workers(prepared: PreparedScan, workers: int, host: Host) -> Iterator[Pool]:
+    """The workers of an engine profile; each prepares the likelihood itself, once."""
+    from daybreak.neutrino.scan.pools import remote
+
+    profile = host.profile
     most = sum(p.max_blocks * p.nodes * max(p.workers_per_node, 1) for p in profile.pools.values())
     width = workers or (most if profile.kind != "local" else 10_000)
-    with open_pools(
-        profile,
-        tag=tag,
-        scratch=folder / ".daybreak" / "engine",
-        width=width,
-        workers=workers,
-        preload=_PRELOAD,
-        needs=[BLOCK],
-    ) as pools:
+    with host.pools(width=width, workers=workers, preload=_PRELOAD, needs=[BLOCK]) as pools:
         label = pools.label_for(BLOCK)
         count = max(1, min(pools.capacity(label), workers or pools.capacity(label)))
         sender = Sender(pools, label, profile.retries)

@@ -1,4 +1,4 @@
-"""What a scan leaves in its folder: tables, maps, figures, ``results.json``, circular, report."""
+"""What a scan's report needs beside its tables: the event, the settings, what is near."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daybreak.products.atomic import write_text
-from daybreak.products.digest import file_digest
-from daybreak.products.provenance import provenance
+from daybreak.neutrino.cleaning import clean
 
 if TYPE_CHECKING:
-    from daybreak.neutrino.event import Event, Pulses, Reco
+    from daybreak.neutrino.event import Event, Reco
     from daybreak.neutrino.result import ScanOutcome
     from daybreak.neutrino.scan.driver import ScanRun
     from daybreak.neutrino.scan.tree import Tree
     from daybreak.requests.scan.prepare import PreparedScan
 
-_RECORD = Path(".daybreak") / "scan" / "products.json"
 _NEARBY_DEG = 3.0
 _MOST_NEARBY = 20
 #: two directions that differ by less are one that was rounded
@@ -28,78 +25,6 @@ TIME_CONVENTION = (
     "ICRS at the event's start time; site at latitude -89.9944 deg, longitude -62.6081 deg; "
     "UT1 - UTC taken as 0, no refraction (as IceCube's own conversion)"
 )
-
-
-def finished(folder: Path, key: str) -> bool:
-    """Whether the products of exactly this scan are there and whole."""
-    try:
-        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        return bool(record["key"] == key and record["files"]) and all(
-            file_digest(folder / name) == digest for name, digest in record["files"].items()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def write_products(
-    prepared: PreparedScan, folder: Path, tree: Tree, run: ScanRun, pool: dict[str, Any]
-) -> None:
-    """Write everything, and for a complete scan the record that it is there.
-
-    Parameters
-    ----------
-    prepared, tree, run
-        The scan.
-    folder
-        Output folder.
-    pool
-        ``engine``, ``workers`` and ``resumed_pixels``.
-    """
-    from daybreak.neutrino.result import outcome, write_maps, write_tables
-    from daybreak.report.scan.write import write_scan_report
-    from daybreak.requests.scan.prepare import to_local
-
-    (folder / _RECORD).unlink(missing_ok=True)
-    result = outcome(tree, run, to_local(prepared), fits_from(prepared), prepared.calibration)
-    block = provenance("scan", prepared.key(), dict(prepared.inputs))
-    context = _context(prepared, tree, run, pool, result) | {"provenance": block}
-    results = folder / "results"
-    write_tables(results, result, context)
-    old = set((folder / "skyreader").glob("*"))
-    maps = write_maps(folder, prepared.event, result, block)
-    for path in old - set(maps):
-        path.unlink(missing_ok=True)
-    written = maps + _event_view(prepared, folder / "figures", result)
-    written += write_scan_report(results, folder)
-    written += [path for path in results.iterdir() if path.suffix in (".ecsv", ".json", ".fits")]
-    if run.complete:
-        files = {p.relative_to(folder).as_posix(): file_digest(p) for p in sorted(written)}
-        record = {"key": prepared.key(), "files": files}
-        write_text(folder / _RECORD, json.dumps(record, indent=1))
-
-
-def _event_view(prepared: PreparedScan, figures: Path, result: ScanOutcome) -> list[Path]:
-    """The event with the best fit's track."""
-    from daybreak.neutrino.event import Reco
-    from daybreak.report.scan.scan_figures import draw_event_view
-
-    best = result.best
-    reco = Reco(
-        name="BestFit",
-        zenith_rad=float(np.radians(best.zenith_deg)),
-        azimuth_rad=float(np.radians(best.azimuth_deg)),
-        xyz_m=(best.x_m, best.y_m, best.z_m),
-        time_ns=best.t_ns,
-        logl=best.llh,
-    )
-    return draw_event_view(prepared.event, _cleaned(prepared.event), reco, figures)
-
-
-def _cleaned(event: Event) -> Pulses:
-    """Pulses after the alert's own cleaning, whatever the likelihood uses."""
-    from daybreak.neutrino.cleaning import clean
-
-    return clean(event)
 
 
 def fits_from(prepared: PreparedScan) -> Any:
@@ -119,7 +44,7 @@ def fits_from(prepared: PreparedScan) -> Any:
     return evaluate
 
 
-def _context(
+def scan_context(
     prepared: PreparedScan, tree: Tree, run: ScanRun, pool: dict[str, Any], result: ScanOutcome
 ) -> dict[str, Any]:
     """What is no table."""
@@ -183,7 +108,7 @@ def _event_block(event: Event) -> dict[str, Any]:
 
 
 def _counts(prepared: PreparedScan) -> dict[str, Any]:
-    pulses = _cleaned(prepared.event)
+    pulses = clean(prepared.event)
     return {"nch": pulses.n_doms, "npulses": len(pulses), "qtot": pulses.qtot}
 
 

@@ -7,16 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from daybreak.cli.durations import duration_text
+
 if TYPE_CHECKING:
     from daybreak.engine.progress import Progress, ProgressEvent
-
-
-def duration_text(seconds: float) -> str:
-    """A duration as people say it: ``45 s``, ``3 min``, ``2 h 10 min``."""
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _line(event: ProgressEvent) -> str:
@@ -36,14 +30,8 @@ def _line(event: ProgressEvent) -> str:
 
 
 @contextmanager
-def step_progress(total: int) -> Iterator[Progress | None]:
-    """A progress bar over the steps of a plan; None when standard error is no terminal.
-
-    Parameters
-    ----------
-    total
-        Number of steps.
-    """
+def request_progress() -> Iterator[Progress | None]:
+    """A progress bar over what a request does; None when standard error is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -58,9 +46,15 @@ def step_progress(total: int) -> Iterator[Progress | None]:
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=total)
+        task = bar.add_task("starting", total=None)
 
         def update(event: ProgressEvent) -> None:
-            bar.update(task, completed=event.ended, total=event.total, description=_line(event))
+            if event.detail is not None and hasattr(event.detail, "wanted"):
+                now = event.detail  # a step beside the driver that counts by itself: a sky scan
+                said = f"nside {now.nside}, {now}"
+                bar.update(task, completed=now.done, total=now.wanted, description=said)
+            else:
+                total = event.total or None
+                bar.update(task, completed=event.ended, total=total, description=_line(event))
 
         yield update
