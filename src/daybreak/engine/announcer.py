@@ -86,8 +86,9 @@ class Announcer:
             return
         self._noted = now
         steps = Counter(result.state.value for result in self.board.results.values())
-        steps["RUNNING"] += len(self._running)
-        waiting = len(self.board.steps) - len(self.board.results) - len(self._running)
+        running = sum(name not in self.board.results for name in self._running)
+        steps["RUNNING"] += running
+        waiting = len(self.board.steps) - len(self.board.results) - running
         steps["PENDING"] += max(waiting, 0)
         self.control.note(dict(+steps), self._message, self._eta())
 

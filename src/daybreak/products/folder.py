@@ -18,7 +18,7 @@ from daybreak.errors import OutputError
 from daybreak.products.atomic import ensure_folder, output_error, partial_path, write_text
 from daybreak.products.digest import file_digest
 
-MANIFEST = "manifest.json"
+MANIFEST = ".manifest.json"
 
 
 def read_manifest(folder: Path) -> dict[str, str]:

@@ -12,6 +12,17 @@ from daybreak.config.base import Angle, Frozen, Size
 _SHORT = 24
 
 
+def short_word(text: str) -> str:
+    """A text as a part of names: at most 24 lower case letters, digits and ``-``.
+
+    Parameters
+    ----------
+    text
+        Any.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_SHORT].strip("-")
+
+
 class TargetSpec(Frozen):
     """A target as it was asked for; one of the four.
 
@@ -52,5 +63,5 @@ class TargetSpec(Frozen):
 
     @property
     def word(self) -> str:
-        """The target as a part of names: lower case letters, digits and ``-``."""
-        return re.sub(r"[^a-z0-9]+", "-", self.text.lower()).strip("-")[:_SHORT].strip("-")
+        """The target as a part of names."""
+        return short_word(self.text)

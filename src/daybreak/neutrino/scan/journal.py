@@ -69,6 +69,31 @@ def _key(payload: bytes) -> str:
         return ""
 
 
+def read_rows(path: Path, key: str) -> Rows:
+    """The rows of a file, without touching it; none if it is of another key or damaged.
+
+    Parameters
+    ----------
+    path
+        The file of a :class:`Journal`.
+    key
+        What its results have to depend on.
+
+    Raises
+    ------
+    OutputError
+        If it can't be read.
+    """
+    try:
+        blocks, _ = _blocks(path.read_bytes())
+    except OSError as error:
+        raise output_error(path, error) from error
+    if not blocks or _key(blocks[0]) != key or not all(_is_rows(b) for b in blocks[1:]):
+        return np.empty(0, PIXEL_DTYPE)
+    found = [np.frombuffer(b, PIXEL_DTYPE) for b in blocks[1:]]
+    return np.concatenate([np.empty(0, PIXEL_DTYPE), *found])
+
+
 class Journal:
     """The growing file of a scan.
 

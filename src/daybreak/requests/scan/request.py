@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daybreak.requests.base import Request, RequestKind
-from daybreak.requests.target import TargetSpec
+from daybreak.requests.target import TargetSpec, short_word
 
 DEFAULT_LIKELIHOOD = "pandel-mpe"
 #: what is fitted the same wherever it runs
@@ -48,7 +48,7 @@ class ScanRequest(Request):
     @property
     def name(self) -> str:
         """Short name: the event's file and the start of the key."""
-        return f"scan-{self.target.word or 'event'}-{self.key[:8]}"
+        return f"scan-{short_word(self.event.stem) or 'event'}-{self.key[:8]}"
 
     @property
     def files(self) -> dict[str, Path]:

@@ -16,7 +16,7 @@ from daybreak.neutrino.cleaning import clean
 from daybreak.neutrino.event import Reco
 from daybreak.neutrino.result import ScanOutcome, outcome, write_maps, write_tables
 from daybreak.neutrino.scan.driver import ScanRun
-from daybreak.neutrino.scan.journal import Journal
+from daybreak.neutrino.scan.journal import read_rows
 from daybreak.neutrino.scan.tree import Tree
 from daybreak.products.provenance import provenance
 from daybreak.report.scan.scan_figures import draw_event_view
@@ -50,8 +50,7 @@ def products(
     if not rows.is_file() or not about.is_file():
         raise StepSkipped("no pixel was fitted yet")
     tree = Tree(prepared.settings)
-    with Journal(rows, prepared.fit_key()) as journal:
-        tree.add(journal.rows)
+    tree.add(read_rows(rows, prepared.fit_key()))
     if not len(tree):
         raise StepSkipped("no pixel was fitted yet")
     said = json.loads(about.read_text(encoding="utf-8"))
