@@ -23,7 +23,7 @@ from scipy.stats import kstest
 
 import daybreak
 from benchmarks.tables import OUT, ROOT, markdown, mean_and_width, publish, shown, stamp
-from daybreak.requests.analysis.analyse import prepare
+from daybreak.requests.verbs import prepare
 from daybreak.science.observation import HduLocation, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup

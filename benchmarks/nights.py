@@ -23,8 +23,8 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.engine.execute import execute
-from daybreak.requests.analysis.analyse import prepare
 from daybreak.requests.demo import power_law_flux
+from daybreak.requests.verbs import prepare
 from daybreak.simulate import Field, crab_like, simulate_store
 
 

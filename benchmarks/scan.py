@@ -40,7 +40,7 @@ def one(event: Path, workers: int, repeats: int) -> dict[str, Any]:
     """Scan in this process: the times of imports and preparation, then of each scan."""
     start = time.monotonic()
     from daybreak.requests.scan.prepare import prepare_scan, to_local
-    from daybreak.requests.scan.scan import run_scan
+    from daybreak.requests.verbs import run_scan
 
     imported = time.monotonic()
     prepared = prepare_scan(event, geometry=GEOMETRY)

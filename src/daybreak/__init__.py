@@ -17,11 +17,11 @@ from typing import Any
 from daybreak._version import __version__
 
 _PUBLIC = {
-    "analyse": "daybreak.requests.analysis.analyse",
+    "analyse": "daybreak.requests.verbs",
     "resolve_config": "daybreak.instruments.settings",
     "figures": "daybreak.report.analysis.redraw",
     "demo": "daybreak.requests.demo",
-    "scan": "daybreak.requests.scan.scan",
+    "scan": "daybreak.requests.verbs",
     "list_store": "daybreak.api.stores",
     "copy_store": "daybreak.api.stores",
     "verify_store": "daybreak.api.stores",

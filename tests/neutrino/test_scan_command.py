@@ -19,7 +19,7 @@ from astropy.io import fits
 from daybreak.cli.main import main
 from daybreak.errors import EventError, InterruptedByUser
 from daybreak.report.scan.scan_results import scan_schema
-from daybreak.requests.scan.scan import scan
+from daybreak.requests.verbs import scan
 
 NSIDES = (1, 8, 64)
 DAYBREAK = str(Path(sys.executable).with_name("daybreak"))

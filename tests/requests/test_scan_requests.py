@@ -144,7 +144,7 @@ def test_a_scan_that_is_stopped_before_its_first_pixel(event, tmp_path, monkeypa
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("daybreak.requests.scan.scan.open_pool", queue)
+        patch.setattr("daybreak.requests.verbs.open_pool", queue)
         with pytest.raises(InterruptedByUser, match="before the first pixel"):
             daybreak.scan(event, out=out, progress=stop, **DUMMY)
     view = api.find(out)

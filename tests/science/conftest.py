@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pytest
 from astropy import units as u
 
-from daybreak.requests.analysis.analyse import prepare
+from daybreak.requests.verbs import prepare
 from daybreak.science.observation import HduLocation, LoadedRun, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReducedRun, ReductionSetup

@@ -16,9 +16,9 @@ from daybreak.engine.stop import StopToken
 from daybreak.errors import PartialResultError
 from daybreak.ledger.step import Place, Plan, Step, StepResult, StepStopped
 from daybreak.products.lock import folder_lock
-from daybreak.requests.analysis.analyse import analyse
 from daybreak.requests.analysis.kind import AnalysisResult
 from daybreak.requests.run import raise_for
+from daybreak.requests.verbs import analyse
 
 DEFAULT_SEED = 20261121
 SOURCE = "Virtual Crab"

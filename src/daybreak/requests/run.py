@@ -28,7 +28,8 @@ from daybreak.ledger.step import Plan, StepResult, StepState
 from daybreak.products.atomic import ensure_folder, remove_stale_partials
 from daybreak.products.lock import folder_lock
 from daybreak.requests.base import Request
-from daybreak.requests.kinds import Kind, kind_of
+from daybreak.requests.kind import Kind
+from daybreak.requests.kinds import kind_of
 from daybreak.requests.result import Result
 from daybreak.requests.stages import Stage, StageDone, Stages
 

@@ -12,7 +12,7 @@ from daybreak.instruments.profiles import profile_for
 from daybreak.ledger.step import StepResult
 from daybreak.requests.analysis.plan import PRELOAD, plan_analysis
 from daybreak.requests.analysis.request import AnalysisRequest
-from daybreak.requests.kinds import Kind
+from daybreak.requests.kind import Kind
 from daybreak.requests.result import Result
 from daybreak.requests.stages import Stage, Stages
 from daybreak.runs.catalogue import Catalogue, read_catalogue, telescope

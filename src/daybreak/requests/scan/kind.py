@@ -10,7 +10,7 @@ from typing import Any
 from daybreak.errors import ConfigError
 from daybreak.ledger.step import Place, Plan, Step, StepResult
 from daybreak.products.digest import value_digest
-from daybreak.requests.kinds import Kind
+from daybreak.requests.kind import Kind
 from daybreak.requests.result import Result
 from daybreak.requests.scan.request import ScanRequest
 from daybreak.requests.stages import Stage, Stages
