@@ -11,7 +11,8 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daybreak.science.regions import Circle, separation_deg
+from daybreak.science.circle import Circle
+from daybreak.science.regions import separation_deg
 from daybreak.science.stack import total_counts
 from daybreak.science.tables import theta2_table
 from daybreak.science.theta2 import run_theta2, valid_positions

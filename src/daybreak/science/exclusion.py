@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
-from daybreak.science.regions import Circle
+from daybreak.science.circle import Circle
 
 
 def exclusion_circles(

@@ -13,7 +13,8 @@ from gammapy.estimators import ExcessMapEstimator
 from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 from numpy.typing import NDArray
 
-from daybreak.science.regions import Circle, allowed_pixels
+from daybreak.science.circle import Circle
+from daybreak.science.regions import allowed_pixels
 from daybreak.science.run import ReducedRun
 
 Image = NDArray[np.float64]

@@ -14,10 +14,10 @@ from regions import CircleSkyRegion
 
 from daybreak.errors import RunDataError
 from daybreak.products.night import night_of
+from daybreak.science.circle import Circle
 from daybreak.science.fov import field_of_view, fill_empty_bins
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import (
-    Circle,
     exclusion_mask,
     on_region,
     reflected_regions,

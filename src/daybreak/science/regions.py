@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,28 +13,10 @@ from gammapy.maps import WcsGeom, WcsNDMap
 from numpy.typing import NDArray
 from regions import CircleSkyRegion, PointSkyRegion
 
+from daybreak.science.circle import Circle
+
 _MASK_PIXEL_DEG = 0.02
 BoolImage = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Circle:
-    """A circle on the sky (ICRS degrees): plain numbers, so that it travels in step parameters."""
-
-    ra_deg: float
-    dec_deg: float
-    radius_deg: float
-    name: str = ""
-
-    @property
-    def center(self) -> SkyCoord:
-        """Centre as a sky coordinate."""
-        return SkyCoord(self.ra_deg, self.dec_deg, unit="deg")
-
-    @property
-    def region(self) -> CircleSkyRegion:
-        """As a sky region."""
-        return CircleSkyRegion(self.center, self.radius_deg * u.deg)
 
 
 def separation_deg(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daybreak.science.regions import Circle
+from daybreak.science.circle import Circle
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from daybreak.errors import ProductError
 from daybreak.products.provenance import header_cards
-from daybreak.science.regions import Circle
+from daybreak.science.circle import Circle
 from daybreak.science.run import Background, ReducedRun, Theta2Counts
 
 _VERSION = 1

@@ -13,9 +13,9 @@ from astropy.table import Table
 
 from daybreak.config.analysis import QualityConfig
 from daybreak.products.provenance import header_cards
+from daybreak.science.circle import Circle
 from daybreak.science.mapstack import SkyMaps
 from daybreak.science.quality import run_flags
-from daybreak.science.regions import Circle
 from daybreak.science.run import FloatArray, ReducedRun
 from daybreak.science.stack import Counts, total_counts
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from astropy.coordinates import SkyCoord
 
+from daybreak.science.circle import Circle
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import Circle, separation_deg
+from daybreak.science.regions import separation_deg
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup, Theta2Counts
 
 

@@ -12,8 +12,8 @@ from astropy.coordinates import SkyCoord
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.runs.catalogue import RunEntry, is_point_like
 from daybreak.runs.targets import known_sources
+from daybreak.science.circle import Circle
 from daybreak.science.exclusion import exclusion_circles
-from daybreak.science.regions import Circle
 
 _DEFAULT_RADIUS_DEG = 0.1
 _PSF_MARGIN_DEG = 0.2
