@@ -85,10 +85,14 @@ class Readiness:
         Returns
         -------
         dict
-            Step to ``state``, ``reason``, name of the ``error``; and ``kept``, where it or one
-            before it is kept from an older version: those steps with the version.
+            Step to ``state``, ``reason``, name of the ``error``; for a step that lists them also
+            ``kept``, where it or one before it is kept from an older version: those steps with the
+            version.
         """
-        return outcomes(self.results, self.waits[step.name], self._kept) if step.tolerant else {}
+        if not step.tolerant:
+            return {}
+        kept = self._kept if step.lists_kept else {}
+        return outcomes(self.results, self.waits[step.name], kept)
 
     def left(self) -> list[Step]:
         """Steps that have not ended."""

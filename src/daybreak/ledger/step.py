@@ -92,6 +92,8 @@ class Step:
         :class:`~daybreak.engine.hosted.Host`, too.
     to_the_end
         Made of what there is even if the run is asked to end.
+    lists_kept
+        It is told, and made again, if products before it are kept from an older version.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Step:
     resources: Resources = Resources()
     place: Place = Place.WORKER
     to_the_end: bool = False
+    lists_kept: bool = False
 
     def input_files(self) -> list[Path]:
         """All inputs as a flat list."""

@@ -173,8 +173,7 @@ class Way:
     def _go(self) -> Result:
         self._abandoned = self.inbox.state(self.info.id) is RequestState.RUNNING
         kind = kind_of(self.request.kind)
-        stages = kind.stages(self.request)
-        stage = self._first(kind, stages)
+        stages, stage = self._first(kind)
         try:
             out = ensure_folder(self.request.out)
             with folder_lock(out):
@@ -203,18 +202,17 @@ class Way:
 
     # planning ---------------------------------------------------------------------------------
 
-    def _first(self, kind: Kind, stages: Stages) -> Stage:
-        """The first plan, as soon as there are data for it."""
+    def _first(self, kind: Kind) -> tuple[Stages, Stage]:
+        """The plans with the first of them, as soon as there are data for it."""
         while True:
+            stages = kind.stages(self.request)
             try:
-                return next(stages)
+                return stages, next(stages)
             except NoDataError as error:
                 self._wait(error)
             except DaybreakError as error:
                 self._reject(error)
                 raise
-            stages.close()
-            stages = kind.stages(self.request)
 
     def _wait(self, error: NoDataError) -> None:
         """Let the request wait; returns when it is time to look again."""

@@ -155,6 +155,10 @@ def _warnings(tables: ResultTables) -> list[tuple[str, list[str]]]:
     if failures:
         lines = [f"{entry.get('step')}: {entry.get('reason')}" for entry in failures]
         found.append(("Not done", lines))
+    kept = tables.context.get("kept") or {}
+    if kept:
+        made = ", ".join(f"{step} ({version})" for step, version in kept.items())
+        found.append(("Kept from an older version of Daybreak", [made]))
     left_out = tables.filled("runs_left_out")
     if left_out is not None:
         names = [

@@ -259,6 +259,7 @@ def _report_steps(layout: Layout, context: Step, made: tuple[Path, ...]) -> list
             outputs={"report": out / "report.html"},
             params=report,
             data=_PAGE_DATA,
+            lists_kept=True,
             label="report",
             tolerant=True,
         ),

@@ -11,4 +11,8 @@ from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params
 def page(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     """Write the page from tables and figures."""
     folder = Path(inputs["context"]).parent
-    write_report(folder, Path(inputs["figures"]), outputs["report"], params["report"])
+    kept: dict[str, str] = {}
+    for outcome in params["upstream"].values():
+        kept |= outcome.get("kept", {})
+    facts = {**params["report"], "kept": kept}
+    write_report(folder, Path(inputs["figures"]), outputs["report"], facts)
