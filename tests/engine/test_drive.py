@@ -10,7 +10,7 @@ import pytest
 
 from daybreak.engine.attempt import write_note
 from daybreak.engine.execute import execute
-from daybreak.engine.pools.blocks import Trouble
+from daybreak.engine.pools.carrier import Trouble
 from daybreak.engine.progress import eta_s
 from daybreak.engine.run import run_plan
 from daybreak.engine.schedulers.jobs import JobEnd

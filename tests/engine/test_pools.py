@@ -169,7 +169,7 @@ def test_a_lost_answer_is_missed(tmp_path, monkeypatch):
     for number, note in notes.items():
         (tmp_path / f"{number}.json").write_text(json.dumps(note))
     tasks = [(n, str(tmp_path / f"{n}.json")) for n in (*notes, 5)] + [(6, "")]
-    watch = vigil.Vigil(local=True)
+    watch = vigil.LostAnswers(local=True)
     assert watch.lost(tasks) == []
     time.sleep(0.3)
     assert watch.lost(tasks) == [2, 3]

@@ -17,7 +17,7 @@ import pytest
 from daybreak.requests.scan.engine_workers import Sender
 
 import daybreak
-from daybreak.engine.pools.blocks import Trouble
+from daybreak.engine.pools.carrier import Trouble
 from daybreak.errors import (
     ConfigError,
     EngineError,

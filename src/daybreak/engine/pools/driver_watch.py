@@ -64,7 +64,7 @@ def end_with_driver(pid: int, folder: str) -> None:
         wait_for_end(pid)
         end_group(folder)
 
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="driver-watch", daemon=True).start()
 
 
 def end_group(folder: str) -> NoReturn:
@@ -171,7 +171,7 @@ def end_with_link(addresses: str, folder: str) -> None:
                 pass
         end_group(folder)
 
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    threading.Thread(target=watch, name="driver-watch", daemon=True).start()
 
 
 @contextmanager

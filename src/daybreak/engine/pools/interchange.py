@@ -19,7 +19,7 @@ def _watch(pid: int) -> None:
 if __name__ == "__main__":
     driver = int(sys.argv.pop(1))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver, which ends this
-    threading.Thread(target=_watch, args=(driver,), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(driver,), name="driver-watch", daemon=True).start()
     runpy.run_module(
         "parsl.executors.high_throughput.interchange", run_name="__main__", alter_sys=True
     )

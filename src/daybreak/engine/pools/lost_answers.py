@@ -19,7 +19,7 @@ PATIENCE_S = 8.0
 EVERY_S = 2.0
 
 
-class Vigil:
+class LostAnswers:
     """Looks at the notes of steps that have not ended.
 
     Parameters

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daybreak.config.engine import EngineProfile, PoolConfig
-from daybreak.engine.pools.blocks import Pool, Trouble
+from daybreak.engine.pools.blocks import BlockPool
+from daybreak.engine.pools.carrier import Trouble
 from daybreak.engine.pools.driver_watch import Link
 from daybreak.engine.pools.executor import PoolSetup, worker_command
 from daybreak.engine.pools.scratch import remove_scratch
@@ -23,7 +24,7 @@ from daybreak.engine.pools.sizing import (
     own_addresses,
     run_folder,
 )
-from daybreak.engine.schedulers.job_cleanup import Janitor
+from daybreak.engine.schedulers.job_cleanup import JobCleanup
 from daybreak.engine.schedulers.jobs import JobEnd, JobInfo, Jobs, LocalJobs
 from daybreak.errors import EngineError
 from daybreak.ledger.step import Resources
@@ -76,7 +77,10 @@ class EnginePools:
     """The pools of a profile; made by :func:`open_pools`."""
 
     def __init__(
-        self, profile: EngineProfile, pools: Mapping[str, Pool], configs: Mapping[str, PoolConfig]
+        self,
+        profile: EngineProfile,
+        pools: Mapping[str, BlockPool],
+        configs: Mapping[str, PoolConfig],
     ) -> None:
         self.profile = profile
         self._pools = dict(pools)
@@ -233,8 +237,8 @@ def open_pools(
     if not _TAG.fullmatch(tag):
         raise EngineError(f"{tag!r} can't be part of a job's name")
     folder = run_folder(profile, tag, scratch)
-    local, link, janitor = None, None, None
-    pools: dict[str, Pool] = {}
+    local, link, cleanup = None, None, None
+    pools: dict[str, BlockPool] = {}
     engine = None
     try:
         if profile.kind == "local":
@@ -244,14 +248,14 @@ def open_pools(
             local = LocalJobs(label, folder)
             setup = _local_setup(profile, label, count, folder, preload)
             local.prestart(worker_command(setup))
-            pools[label] = Pool(setup, local)
+            pools[label] = BlockPool(setup, local)
         else:
             configs = dict(profile.pools)
             link = Link(profile.ports)
-            janitor = Janitor(profile, f"daybreak-{tag}-", folder)
+            cleanup = JobCleanup(profile, f"daybreak-{tag}-", folder)
             for label in configs:
                 setup = _cluster_setup(profile, label, folder, preload, link, needs)
-                pools[label] = Pool(setup, _cluster_jobs(profile, label, tag, folder))
+                pools[label] = BlockPool(setup, _cluster_jobs(profile, label, tag, folder))
         for pool in pools.values():
             pool.start()
         engine = EnginePools(profile, pools, configs)
@@ -260,8 +264,8 @@ def open_pools(
     finally:
         with ExitStack() as end:  # Ctrl-C in the middle of it does not skip the rest
             end.callback(remove_scratch, folder)
-            if janitor is not None:
-                end.callback(_dismiss, janitor, pools)
+            if cleanup is not None:
+                end.callback(_dismiss, cleanup, pools)
             if link is not None:
                 end.callback(link.close)
             if local is not None:
@@ -273,12 +277,12 @@ def open_pools(
                     end.callback(pool.close)
 
 
-def _dismiss(janitor: Janitor, pools: Mapping[str, Pool]) -> None:
-    """End the janitor, or leave it to cancel what could not be cancelled now."""
+def _dismiss(cleanup: JobCleanup, pools: Mapping[str, BlockPool]) -> None:
+    """End the cleanup, or leave it to cancel what could not be cancelled now."""
     if any(pool.left_behind for pool in pools.values()):
-        janitor.leave()
+        cleanup.leave()
     else:
-        janitor.done()
+        cleanup.done()
 
 
 def _local_setup(

@@ -26,7 +26,7 @@ _QUIET_LOOKS = 3
 _GIVE_UP_S = 1800
 
 
-class Janitor:
+class JobCleanup:
     """The driver's end: start the process, tell it that all is done.
 
     Parameters
