@@ -23,7 +23,8 @@ from scipy.stats import kstest
 
 import daybreak
 from benchmarks.tables import OUT, ROOT, markdown, mean_and_width, publish, shown, stamp
-from daybreak.requests.verbs import prepare
+from daybreak.requests.analysis.request import analysis_request
+from daybreak.requests.run import first_stage
 from daybreak.science.observation import HduLocation, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup
@@ -40,9 +41,10 @@ def default_store() -> Path:
 
 def other_positions(store: Path) -> dict[str, list[float]]:
     """Significance of each run at the same offset in the other directions."""
-    plan = prepare(
+    request = analysis_request(
         "offdata", store=store, out=OUT / "none", options={"maps": {"enabled": False}}
-    ).plan
+    )
+    plan = first_stage(request).plan
     found: dict[str, list[float]] = {name: [] for name in DIRECTIONS}
     for step in plan.steps:
         if "hdus" not in step.params:

@@ -23,8 +23,9 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.engine.execute import execute
+from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.demo import power_law_flux
-from daybreak.requests.verbs import prepare
+from daybreak.requests.run import first_stage
 from daybreak.simulate import Field, crab_like, simulate_store
 
 
@@ -65,13 +66,14 @@ def run_night(seed: int, night: Night) -> dict[str, Any]:
 def run_steps(store: Path, out: Path, settings: tuple[str, ...]) -> None:
     """Every step up to the tables, without maps."""
     off = {"maps": {"enabled": False}, "engine": {"workers": 1}}
-    plan = prepare("virtual", store=store, out=out, settings=settings, options=off).plan
+    request = analysis_request("virtual", store=store, out=out, settings=settings, options=off)
+    plan = first_stage(request).plan
     ended: dict[str, Any] = {}
     before = plan.dependencies()
     for step in plan.steps:
-        if not step.function.startswith("daybreak.requests.analysis.steps:"):
+        if step.name in ("figures", "results", "report"):
             continue
-        params = dict(step.params)
+        params = dict(step.params) | {"config": step.config, "provenance": step.provenance}
         if step.tolerant:
             params["upstream"] = {name: ended[name] for name in before[step.name]}
         payload = {

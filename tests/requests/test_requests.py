@@ -14,7 +14,6 @@ import pytest
 import daybreak
 from daybreak.cli import main as cli
 from daybreak.errors import OutputError, RequestNotFoundError
-from daybreak.ledger import inbox as registry
 from daybreak.ledger import reading as ledger_view
 from daybreak.ledger.ledger import Ledger, ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
@@ -47,7 +46,7 @@ def run(capsys, monkeypatch, tmp_path):
 def stub(inputs, outputs, params):
     """Stands in for the pictures and the page, which are not what is tested."""
     for path in outputs.values():
-        path.write_text("{}")
+        (path / "none.svg" if path.is_dir() else path).write_text("{}")
 
 
 @pytest.fixture()
@@ -78,7 +77,7 @@ def done(here, run, sound_store, tmp_path):
 
 
 def _name(out):
-    return ledger_view.requests(out)[0].id
+    return api.find(out).id
 
 
 def test_nothing_is_known_yet(run):
@@ -326,4 +325,4 @@ def test_find_needs_a_request(tmp_path, monkeypatch):
     monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path))
     with pytest.raises(RequestNotFoundError):
         api.find(tmp_path)
-    assert registry.known_requests() == []
+    assert api.status() == []

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 from astropy import units as u
 
-from daybreak.requests.verbs import prepare
+from daybreak.requests.analysis.request import analysis_request
+from daybreak.requests.run import first_stage
 from daybreak.science.observation import HduLocation, LoadedRun, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReducedRun, ReductionSetup
@@ -32,8 +33,8 @@ def locations(entry) -> dict[str, HduLocation]:
 def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     store = tmp_path_factory.mktemp("science") / "store"
     simulate_night(store, seed=20, n_runs=3, ontime=12 * u.min, sampler="direct")
-    prepared = prepare("Crab", store=store, out=store.parent / "out")
-    setup = ReductionSetup.from_dict(prepared.analysis.setup)
-    entries = prepared.analysis.selection.runs
+    stage = first_stage(analysis_request("Crab", store=store, out=store.parent / "out"))
+    setup = ReductionSetup.from_dict(stage.plan.steps[0].params["setup"])
+    entries = stage.about.runs
     loaded = [load_run(entry.obs_id, locations(entry)) for entry in entries]
     return Night(store, setup, loaded, [reduce_run(run, setup) for run in loaded])

@@ -194,11 +194,19 @@ class Way:
             what = f"{error.what}; {there}" if there else error.what
             raise type(error)(what, error.hint) from None
         except DaybreakError as error:
-            self._to(RequestState.FAILED, error.what)
+            self._failed(error.what)
             raise
         except Exception as error:
-            self._to(RequestState.FAILED, f"{type(error).__name__}: {error}")
+            self._failed(f"{type(error).__name__}: {error}")
             raise
+
+    def _failed(self, reason: str) -> None:
+        """It has failed; if it had not even been planned, it is rejected."""
+        state = self.inbox.state(self.info.id)
+        if state in (RequestState.RECEIVED, RequestState.WAITING_FOR_DATA):
+            self._to(RequestState.REJECTED, reason)
+        elif state.open:
+            self._to(RequestState.FAILED, reason)
 
     # planning ---------------------------------------------------------------------------------
 

@@ -127,9 +127,7 @@ def summary(result: Any) -> list[str]:
     from daybreak.report.scan.scan_results import scan_summary
 
     lines = scan_summary(dict(result.results))
-    if result.fitted or result.cached:
-        return lines
-    return [*lines, "nothing to fit: every pixel was there"]
+    return lines if result.fitted else [*lines, "nothing to fit: every pixel was there"]
 
 
 def stopped(request: ScanRequest) -> str:

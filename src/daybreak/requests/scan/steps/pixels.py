@@ -36,6 +36,11 @@ def pixels(
     """Fit the pixels that are missing, until the scan is complete."""
     prepared = prepare_scan(inputs, params)
     work = host.work(STEP)
+    earlier = host.root / ".daybreak" / "scan" / JOURNAL
+    if earlier.is_file() and not (work / JOURNAL).exists():
+        shutil.copyfile(
+            earlier, work / JOURNAL
+        )  # of another set-up: the same fits are not repeated
     tree = Tree(prepared.settings)
     with Journal(work / JOURNAL, prepared.fit_key()) as journal:
         known = len(tree.add(journal.rows))
