@@ -1,0 +1,397 @@
+"""What an instrument is: site, telescopes, how its files are recognised, where its data lie.
+
+One YAML file per instrument gives an :class:`InstrumentProfile`; :mod:`daybreak.instruments.profiles`
+finds and reads them. Nothing here depends on a source, and nothing is executed: patterns and values
+are data, and a reader is named by a dotted name of a known form.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from daybreak.config.analysis import AnalysisConfig
+from daybreak.config.base import Angle, Frozen, Length
+from daybreak.errors import ConfigError
+from daybreak.instruments.patterns import Budget, Match, PathPattern, Pattern, Value
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+READERS = "daybreak.readers"
+_READER = re.compile(
+    r"daybreak\.instruments(?:\.[a-z][a-z0-9_]*)+|entry-point:[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+)
+_KEY = re.compile(r"[a-z][a-z0-9_]*")
+Group = Literal["data", "models", "irfs"]
+
+
+def plain(word: str) -> str:
+    """A TELESCOP or INSTRUME word without case, blanks and signs: ``H.E.S.S.`` is ``HESS``."""
+    return "".join(c for c in word.upper() if c.isalnum())
+
+
+def _without_none(value: Any) -> Any:
+    """Keys set to null are removed: so a profile takes away what it inherits."""
+    if isinstance(value, Mapping):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _known_keys(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in value:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r}: expected a name of small letters, digits and '_'")
+    return value
+
+
+class Site(Frozen):
+    """Where the instrument stands."""
+
+    longitude: Angle = Field(description="east positive; says which night a time belongs to")
+    latitude: Angle = Field(description="north positive")
+    height: Length = Field(description="above the sea")
+
+    @model_validator(mode="after")
+    def _on_earth(self) -> Site:
+        if not -180 <= self.longitude.to_value("deg") <= 360:
+            raise ValueError("longitude: expected -180 deg to 360 deg, east positive")
+        if not -90 <= self.latitude.to_value("deg") <= 90:
+            raise ValueError("latitude: expected -90 deg to 90 deg")
+        if not -500 <= self.height.to_value("m") <= 10_000:
+            raise ValueError("height: expected metres above the sea")
+        return self
+
+
+class Telescope(Frozen):
+    """One telescope."""
+
+    id: int = Field(ge=0, le=999, description="number in file names and product folders")
+    data_id: int | None = Field(None, ge=0, description="number inside its files; none: id")
+    name: str = Field(min_length=1, max_length=40)
+    type: str = Field("", max_length=40, description="for instance LST, MST, SST")
+    camera: str = Field("", max_length=40)
+    focal_length: Length | None = Field(None, description="equivalent focal length")
+    position: tuple[Length, Length, Length] | None = Field(
+        None, description="north, west, up from the centre of the array"
+    )
+
+    @property
+    def id_in_files(self) -> int:
+        """The number by which its files call it."""
+        return self.id if self.data_id is None else self.data_id
+
+
+class TelescopeArray(Frozen):
+    """Telescopes that are analysed together: one of them, or several in stereo."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="name of product folders")
+    telescopes: tuple[int, ...] = Field(min_length=1, description="ids")
+
+    @property
+    def stereo(self) -> bool:
+        """More than one telescope."""
+        return len(self.telescopes) > 1
+
+
+class Recognition(Frozen):
+    """How files of the instrument are told from others."""
+
+    words: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
+        (), description="TELESCOP or INSTRUME of its FITS files; case, blanks and signs don't count"
+    )
+    prefixes: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
+        (), description="beginnings of such words"
+    )
+    files: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = Field(
+        (), description="patterns of the names of its raw files"
+    )
+
+    @field_validator("words", "prefixes")
+    @classmethod
+    def _letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if len(plain(word)) < 2:
+                raise ValueError(f"{word!r}: expected a word with at least two letters or digits")
+        return value
+
+    @field_validator("files")
+    @classmethod
+    def _names(cls, value: tuple[PathPattern, ...]) -> tuple[PathPattern, ...]:
+        for pattern in value:
+            if len(pattern.components) != 1:
+                raise ValueError(f"{pattern}: expected the name of a file, without folders")
+        return value
+
+
+class Location(Frozen):
+    """Where files of one kind lie."""
+
+    root: str = Field(description="key of roots")
+    path: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = Field(
+        min_length=1, description="pattern below the root, or several: the first is the usual one"
+    )
+    needed: bool = Field(True, description="false: daybreak doctor only warns if there is nothing")
+
+
+Locations = Annotated[dict[str, Location], BeforeValidator(_without_none)]
+
+
+class InstrumentProfile(Frozen):
+    """Everything that Daybreak knows of an instrument."""
+
+    name: str = Field(pattern=rf"^{NAME.pattern}$", description="the name of its file")
+    title: str = Field("", max_length=80, description="what people call it")
+    site: Site | None = None
+    telescopes: tuple[Telescope, ...] = ()
+    arrays: tuple[TelescopeArray, ...] = Field(
+        (), description="what is analysed together; empty: all telescopes, in one folder"
+    )
+    recognise: Recognition = Recognition()
+    roots: dict[str, Path | None] = Field(
+        default={}, description="folders under which files lie, by name; null: not known here"
+    )
+    values: Annotated[dict[str, str | int], BeforeValidator(_without_none)] = Field(
+        default={}, description="usual values of placeholders"
+    )
+    data: Locations = Field(default={}, description="where data of each level lie")
+    models: Locations = Field(default={}, description="where trained models lie")
+    irfs: Locations = Field(default={}, description="where instrument responses lie")
+    products: Annotated[dict[str, Pattern], BeforeValidator(_without_none)] = Field(
+        default={}, description="names of products, below the folder of a target"
+    )
+    reader: str | None = Field(
+        None,
+        description="module in daybreak.instruments, or entry-point:NAME, that reads its files",
+    )
+    analysis: AnalysisConfig = Field(
+        AnalysisConfig(), description="settings that differ from the defaults"
+    )
+
+    @field_validator("roots", mode="after")
+    @classmethod
+    def _absolute(cls, value: dict[str, Path | None]) -> dict[str, Path | None]:
+        out: dict[str, Path | None] = {}
+        for key, path in value.items():
+            if path is not None:
+                if str(path).startswith("~/"):
+                    path = path.expanduser()
+                if not path.is_absolute() or ".." in path.parts or "\0" in str(path):
+                    raise ValueError(f"{key}: expected an absolute folder, got '{path}'")
+            out[key] = path
+        return out
+
+    @field_validator("roots", "values", "data", "models", "irfs", "products")
+    @classmethod
+    def _keys(cls, value: dict[str, Any]) -> Mapping[str, Any]:
+        return _known_keys(value)
+
+    @field_validator("reader")
+    @classmethod
+    def _reader_name(cls, value: str | None) -> str | None:
+        if value is not None and not _READER.fullmatch(value):
+            raise ValueError("expected daybreak.instruments.MODULE or entry-point:NAME")
+        return value
+
+    @field_validator("analysis")
+    @classmethod
+    def _no_instrument(cls, value: AnalysisConfig) -> AnalysisConfig:
+        if "instrument" in value.model_fields_set:
+            raise ValueError("instrument: the profile's own name is used")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> InstrumentProfile:
+        if self.name == "auto":
+            raise ValueError("name: 'auto' stands for the one that is recognised")
+        ids = [telescope.id for telescope in self.telescopes]
+        if len(set(ids)) < len(ids):
+            raise ValueError("telescopes: two have the same id")
+        for array in self.arrays:
+            if unknown := sorted(set(array.telescopes) - set(ids)):
+                raise ValueError(f"arrays: {array.name}: there is no telescope {unknown[0]}")
+        if len({array.name for array in self.arrays}) < len(self.arrays):
+            raise ValueError("arrays: two have the same name")
+        for group, level, location in self.locations():
+            if location.root not in self.roots:
+                raise ValueError(
+                    f"{group}.{level}.root: {location.root!r} is not among the roots "
+                    f"({', '.join(self.roots) or 'there are none'})"
+                )
+        return self
+
+    def locations(self) -> Iterator[tuple[Group, str, Location]]:
+        """All locations with their group and level."""
+        for level, location in self.data.items():
+            yield "data", level, location
+        for level, location in self.models.items():
+            yield "models", level, location
+        for level, location in self.irfs.items():
+            yield "irfs", level, location
+
+    def location(self, level: str, group: Group = "data") -> Location:
+        """Where files of a level lie.
+
+        Parameters
+        ----------
+        level
+            Key in the group, for instance ``dl1``.
+        group
+            ``data``, ``models`` or ``irfs``.
+
+        Raises
+        ------
+        ConfigError
+            If the profile does not say.
+        """
+        found: dict[str, Location] = getattr(self, group)
+        if level not in found:
+            raise ConfigError(
+                f"instrument {self.name}: {group}.{level} is not in its profile "
+                f"(there are: {', '.join(found) or 'none'})",
+                "Add it in a profile of your own with 'extends', see docs/instruments.md.",
+            )
+        return found[level]
+
+    def root(self, name: str) -> Path:
+        """A root folder.
+
+        Parameters
+        ----------
+        name
+            Key of roots.
+
+        Raises
+        ------
+        ConfigError
+            If it is not known on this machine.
+        """
+        folder = self.roots.get(name)
+        if folder is None:
+            raise ConfigError(
+                f"instrument {self.name}: the folder roots.{name} is not given",
+                "Set it in a profile of your own with 'extends', see docs/instruments.md.",
+            )
+        return folder
+
+    def file(self, level: str, group: Group = "data", **values: Value) -> Path:
+        """The usual path of a file, whether it is there or not.
+
+        Parameters
+        ----------
+        level, group
+            As in :meth:`location`.
+        **values
+            Values of the placeholders; they beat the profile's ``values``.
+
+        Raises
+        ------
+        ConfigError
+            If the location, its root or a value is not known.
+        """
+        location = self.location(level, group)
+        return self.root(location.root) / location.path[0].fill(**{**self.values, **values})
+
+    def find(
+        self,
+        level: str,
+        group: Group = "data",
+        *,
+        budget: Budget | None = None,
+        **values: Value | None,
+    ) -> Iterator[Match]:
+        """Files and folders of a level that are there, the newest night first.
+
+        Parameters
+        ----------
+        level, group
+            As in :meth:`location`.
+        budget
+            Bound of the search.
+        **values
+            Values that are asked for; they beat the profile's ``values``. None: any.
+
+        Yields
+        ------
+        Match
+            Each path once, with the values in it.
+
+        Raises
+        ------
+        ConfigError
+            If the location or its root is not known, or a value is of the wrong kind.
+        OSError
+            If a folder can't be read.
+        """
+        location = self.location(level, group)
+        root = self.root(location.root)
+        asked = {k: v for k, v in {**self.values, **values}.items() if v is not None}
+        seen: set[Path] = set()
+        for pattern in location.path:
+            for match in pattern.find(root, asked, budget):
+                if match.path not in seen:
+                    seen.add(match.path)
+                    yield match
+
+    def telescope(self, id_: int) -> Telescope:
+        """A telescope by its id.
+
+        Parameters
+        ----------
+        id_
+            Its ``id``.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        for telescope in self.telescopes:
+            if telescope.id == id_:
+                return telescope
+        known = ", ".join(str(t.id) for t in self.telescopes) or "none"
+        raise ConfigError(
+            f"instrument {self.name}: there is no telescope {id_}", f"There are: {known}."
+        )
+
+    def load_reader(self) -> ModuleType | Any:
+        """Import the module that reads the instrument's files.
+
+        Returns
+        -------
+        ModuleType
+            The module, or what the entry point names.
+
+        Raises
+        ------
+        ConfigError
+            If the profile names none, or it can't be imported.
+        """
+        if self.reader is None:
+            raise ConfigError(
+                f"instrument {self.name}: its profile names no reader",
+                "Only standard files (GADF DL3) can be read.",
+            )
+        try:
+            if not self.reader.startswith("entry-point:"):
+                return importlib.import_module(self.reader)
+            wanted = self.reader.removeprefix("entry-point:")
+            for entry in metadata.entry_points(group=READERS, name=wanted):
+                return entry.load()
+        except ImportError as error:
+            reason = str(error)
+        else:
+            reason = f"no installed package has an entry point {wanted!r} in {READERS!r}"
+        raise ConfigError(
+            f"instrument {self.name}: the reader {self.reader} can't be imported: {reason}",
+            "Install the package that brings it, or correct 'reader' in the profile.",
+        )
