@@ -1,8 +1,8 @@
 """Path patterns: where files lie below a root folder, with placeholders for what differs.
 
-``DL1/{night:%Y%m%d}/v{version}/dl1_LST-1.Run{run:05d}.h5`` is filled with values to name a file, and
-searched to find the files that are there. A placeholder is a date (``%Y``, ``%m``, ``%d``), a whole
-number (``05d``) or text (nothing after the name; ``night`` alone is a date). ``*`` stands for any
+``DL1/{night:%Y%m%d}/v{version}/dl1_LST-1.Run{run:05d}.h5`` is filled with values to name a file,
+and searched to find the files that are there. A placeholder is a date (``%Y``, ``%m``, ``%d``), a
+whole number (``05d``) or text (nothing after the name; ``night`` alone is a date). ``*`` stands for any
 part of one name. Values are data: they can't hold a ``/``, and no pattern leaves its root.
 """
 
@@ -298,12 +298,13 @@ class PathPattern:
         names = path.split("/")
         if len(names) != len(self.components):
             return None
-        known: dict[str, Any] | None = {}
+        known: dict[str, Any] = {}
         for parts, name in zip(self.components, names, strict=True):
             found = _regex(parts, known, self.text).fullmatch(name)
-            known = _learn(parts, found, known) if found else None
-            if known is None:
+            learnt = _learn(parts, found, known) if found else None
+            if learnt is None:
                 return None
+            known = learnt
         return _values(known)
 
     def find(

@@ -1,7 +1,7 @@
 """What an instrument is: site, telescopes, how its files are recognised, where its data lie.
 
-One YAML file per instrument gives an :class:`InstrumentProfile`; :mod:`daybreak.instruments.profiles`
-finds and reads them. Nothing here depends on a source, and nothing is executed: patterns and values
+One YAML file per instrument gives an :class:`InstrumentProfile`;
+:mod:`daybreak.instruments.profiles` finds and reads them. Nothing here depends on a source, and nothing is executed: patterns and values
 are data, and a reader is named by a dotted name of a known form.
 """
 
@@ -171,7 +171,7 @@ class InstrumentProfile(Frozen):
     )
     reader: str | None = Field(
         None,
-        description="module in daybreak.instruments, or entry-point:NAME, that reads its files",
+        description="what reads its files: a module in daybreak.instruments, or entry-point:NAME",
     )
     analysis: AnalysisConfig = Field(
         AnalysisConfig(), description="settings that differ from the defaults"
