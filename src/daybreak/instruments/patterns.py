@@ -2,8 +2,8 @@
 
 ``DL1/{night:%Y%m%d}/v{version}/dl1_LST-1.Run{run:05d}.h5`` is filled with values to name a file,
 and searched to find the files that are there. A placeholder is a date (``%Y``, ``%m``, ``%d``), a
-whole number (``05d``) or text (nothing after the name; ``night`` alone is a date). ``*`` stands for any
-part of one name. Values are data: they can't hold a ``/``, and no pattern leaves its root.
+whole number (``05d``) or text (nothing after the name; ``night`` alone is a date). ``*`` stands
+for any part of one name. Values are data: they can't hold a ``/``, and no pattern leaves its root.
 """
 
 from __future__ import annotations

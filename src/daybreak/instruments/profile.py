@@ -1,8 +1,9 @@
 """What an instrument is: site, telescopes, how its files are recognised, where its data lie.
 
 One YAML file per instrument gives an :class:`InstrumentProfile`;
-:mod:`daybreak.instruments.profiles` finds and reads them. Nothing here depends on a source, and nothing is executed: patterns and values
-are data, and a reader is named by a dotted name of a known form.
+:mod:`daybreak.instruments.profiles` finds and reads them. Nothing here depends on a source, and
+nothing is executed: patterns and values are data, and a reader is named by a dotted name of a
+known form.
 """
 
 from __future__ import annotations
