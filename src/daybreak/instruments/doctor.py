@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from daybreak.errors import ConfigError
+from daybreak.instruments.parts import Location
 from daybreak.instruments.patterns import Budget, Match
-from daybreak.instruments.profile import READERS, Group, InstrumentProfile, Location
+from daybreak.instruments.profile import READERS, Group, InstrumentProfile
 
 State = Literal["ok", "warning", "missing"]
 

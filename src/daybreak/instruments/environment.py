@@ -63,8 +63,8 @@ def environment_checks(
 def _requires() -> tuple[str, list[str]]:
     """Versions of Python, and requirements, of the installed Daybreak."""
     meta = metadata.metadata(PACKAGE)
-    python = meta["Requires-Python"] if "Requires-Python" in meta else ""
-    return str(python), list(metadata.requires(PACKAGE) or ())
+    python = meta["Requires-Python"]
+    return str(python or ""), list(metadata.requires(PACKAGE) or ())
 
 
 def python_check() -> Check:

@@ -9,168 +9,27 @@ for any part of one name. Values are data: they can't hold a ``/``, and no patte
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from daybreak.errors import ConfigError
-
-Value = str | int | date
-
-_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]*))?\}")
-_DATE = re.compile(r"(?:%[Ymd]|[-_.])+")
-_NUMBER = re.compile(r"(?:0?[1-9]\d?)?d")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
-_DIGITS = {"Y": 4, "m": 2, "d": 2}
-_LONGEST = 200
-
-
-@dataclass(frozen=True)
-class _Field:
-    """One placeholder."""
-
-    name: str
-    kind: Literal["date", "number", "text"]
-    spec: str
-
-    def text(self, value: Any, where: str) -> str:
-        """The value as it stands in a file name."""
-        if self.kind == "date":
-            return _day(value, where, self.name).strftime(self.spec)
-        if self.kind == "number":
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise _bad(where, self.name, "a whole number from 0 on", value)
-            return format(value, self.spec)
-        text = str(value)
-        if not text or len(text) > _LONGEST or "/" in text or _CONTROL.search(text):
-            raise _bad(where, self.name, "text for a part of one file name", value)
-        return text
-
-
-def _day(value: Any, where: str, name: str) -> date:
-    try:
-        day = value if isinstance(value, date) else date.fromisoformat(str(value))
-    except ValueError:
-        day = date.min
-    if day.year < 1900:
-        raise _bad(where, name, "a date YYYY-MM-DD from 1900 on", value)
-    return day
-
-
-def _bad(where: str, name: str, expected: str, value: Any) -> ConfigError:
-    return ConfigError(
-        f"{where}: {name}: expected {expected}, got {value!r}",
-        "The value goes into a file name; it can't hold '/' or control characters.",
-    )
-
-
-Part = str | _Field
-_ANY = "*"
-
-
-def _field(name: str, spec: str | None) -> _Field:
-    if spec is None:
-        return _Field(name, "date", "%Y-%m-%d") if name == "night" else _Field(name, "text", "")
-    if "%" in spec and _DATE.fullmatch(spec):
-        return _Field(name, "date", spec)
-    if _NUMBER.fullmatch(spec):
-        return _Field(name, "number", spec)
-    raise ValueError(
-        f"the placeholder {{{name}:{spec}}} is not known: expected a date such as "
-        f"{{{name}:%Y%m%d}}, a number such as {{{name}:05d}}, or {{{name}}}"
-    )
-
-
-def _parts(text: str) -> tuple[Part, ...]:
-    parts: list[Part] = []
-    end = 0
-
-    def literal(piece: str) -> None:
-        if "{" in piece or "}" in piece:
-            raise ValueError(
-                f"the braces in {text!r} don't make a placeholder: expected {{name}}, in small "
-                "letters; one placeholder can't go over a '/'"
-            )
-        for bit in re.split(r"(\*)", piece):
-            if bit:
-                parts.append(bit)
-
-    for match in _PLACEHOLDER.finditer(text):
-        literal(text[end : match.start()])
-        parts.append(_field(match[1], match[2]))
-        end = match.end()
-    literal(text[end:])
-    return tuple(parts)
-
-
-def _group(field: _Field, directive: str = "") -> str:
-    return f"D{directive}_{field.name}" if directive else field.name
-
-
-def _regex(parts: tuple[Part, ...], known: Mapping[str, Any], where: str) -> re.Pattern[str]:
-    """Expression for one name; a group for each placeholder that has no value yet."""
-    seen: set[str] = set()
-
-    def hole(group: str, expression: str) -> str:
-        if group in seen:
-            return f"(?P={group})"
-        seen.add(group)
-        return f"(?P<{group}>{expression})"
-
-    out = []
-    for part in parts:
-        if part == _ANY:
-            out.append(r"[^/]*")
-        elif isinstance(part, str):
-            out.append(re.escape(part))
-        elif part.name in known:
-            out.append(re.escape(part.text(known[part.name], where)))
-        elif part.kind == "number":
-            out.append(hole(part.name, r"\d+"))
-        elif part.kind == "text":
-            out.append(hole(part.name, r"[^/]+?"))
-        else:
-            for bit in re.findall(r"%[Ymd]|.", part.spec):
-                group = _group(part, bit[1:]) if bit.startswith("%") else ""
-                if not group:
-                    out.append(re.escape(bit))
-                elif group in known:
-                    out.append(re.escape(known[group]))
-                else:
-                    out.append(hole(group, rf"\d{{{_DIGITS[bit[1]]}}}"))
-    return re.compile("".join(out))
-
-
-def _learn(
-    parts: tuple[Part, ...], match: re.Match[str], known: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """What is known after a name has matched; None if its values are not what they seem."""
-    out = dict(known)
-    groups = match.groupdict()
-    for part in parts:
-        if isinstance(part, str) or part.name in known:
-            continue
-        if part.kind == "number":
-            value = int(groups[part.name])
-            if format(value, part.spec) != groups[part.name]:
-                return None
-            out[part.name] = value
-        elif part.kind == "text":
-            out[part.name] = groups[part.name]
-        else:
-            keys = {d: _group(part, d) for d in _DIGITS}
-            out |= {key: groups[key] for key in keys.values() if key in groups}
-            if all(key in out for key in keys.values()):
-                try:
-                    out[part.name] = date(*(int(out[keys[d]]) for d in "Ymd"))
-                except ValueError:
-                    return None
-    return out
+from daybreak.instruments.placeholders import (
+    ANY,
+    CONTROL,
+    Part,
+    Placeholder,
+    Value,
+    as_date,
+    bad_value,
+    known_values,
+    learn,
+    name_regex,
+    read_parts,
+)
 
 
 @dataclass
@@ -223,12 +82,12 @@ class PathPattern:
             raise ValueError("expected a path pattern such as 'DL3/{night:%Y%m%d}/dl3_{run:05d}'")
         if text.startswith(("/", "~")):
             raise ValueError("expected a path below the root folder, without a leading '/' or '~'")
-        if _CONTROL.search(text):
+        if CONTROL.search(text):
             raise ValueError("expected a path without backslashes and control characters")
         names = text.split("/")
         if any(name in ("", ".", "..") for name in names):
             raise ValueError("expected a path without empty parts, '.' and '..'")
-        pattern = cls(text, tuple(_parts(name) for name in names))
+        pattern = cls(text, tuple(read_parts(name) for name in names))
         kinds: dict[str, str] = {}
         for part in pattern._fields():
             if kinds.setdefault(part.name, part.kind) != part.kind:
@@ -238,7 +97,7 @@ class PathPattern:
     def __str__(self) -> str:
         return self.text
 
-    def _fields(self) -> Iterator[_Field]:
+    def _fields(self) -> Iterator[Placeholder]:
         for parts in self.components:
             yield from (part for part in parts if not isinstance(part, str))
 
@@ -274,7 +133,7 @@ class PathPattern:
         for parts in self.components:
             name = ""
             for part in parts:
-                if part == _ANY:
+                if part == ANY:
                     raise ConfigError(
                         f"{self.text}: a pattern with '*' names no single file",
                         "Search with it, or write the name out.",
@@ -289,7 +148,7 @@ class PathPattern:
                 else:
                     name += part.text(values[part.name], self.text)
             if name in (".", ".."):
-                raise _bad(self.text, "value", "the name of a file or folder", name)
+                raise bad_value(self.text, "value", "the name of a file or folder", name)
             out.append(name)
         return "/".join(out)
 
@@ -300,12 +159,12 @@ class PathPattern:
             return None
         known: dict[str, Any] = {}
         for parts, name in zip(self.components, names, strict=True):
-            found = _regex(parts, known, self.text).fullmatch(name)
-            learnt = _learn(parts, found, known) if found else None
+            found = name_regex(parts, known, self.text).fullmatch(name)
+            learnt = learn(parts, found, known) if found else None
             if learnt is None:
                 return None
             known = learnt
-        return _values(known)
+        return known_values(known)
 
     def find(
         self, root: Path, known: Mapping[str, Value] | None = None, budget: Budget | None = None
@@ -331,26 +190,26 @@ class PathPattern:
             if field.name in asked:
                 field.text(asked[field.name], self.text)
                 if field.kind == "date":
-                    asked[field.name] = _day(asked[field.name], self.text, field.name)
+                    asked[field.name] = as_date(asked[field.name], self.text, field.name)
         for path, values in self._walk(root, 0, asked, budget or Budget()):
-            yield Match(path, _values(values))
+            yield Match(path, known_values(values))
 
     def _walk(
         self, folder: Path, depth: int, known: dict[str, Any], budget: Budget
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
         parts = self.components[depth]
         last = depth == len(self.components) - 1
-        if all(isinstance(p, str) and p != _ANY for p in parts):
+        if all(isinstance(p, str) and p != ANY for p in parts):
             names = ["".join(map(str, parts))]
         else:
             names = _listing(folder, budget)
-        expression = _regex(parts, known, self.text)
+        expression = name_regex(parts, known, self.text)
         hidden = isinstance(parts[0], str) and parts[0].startswith(".")
         for name in names:
             if name.startswith(".") and not hidden:
                 continue
             found = expression.fullmatch(name)
-            learnt = _learn(parts, found, known) if found else None
+            learnt = learn(parts, found, known) if found else None
             if learnt is None:
                 continue
             path = folder / name
@@ -375,11 +234,6 @@ def _listing(folder: Path, budget: Budget) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(names, reverse=True)
-
-
-def _values(known: Mapping[str, Any]) -> dict[str, Value]:
-    """Without the parts of dates."""
-    return {key: value for key, value in known.items() if key[0] != "D"}
 
 
 Pattern = Annotated[

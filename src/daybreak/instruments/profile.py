@@ -19,9 +19,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from daybreak.config.analysis import AnalysisConfig
-from daybreak.config.base import Angle, Frozen, Length
+from daybreak.config.base import Frozen
 from daybreak.errors import ConfigError
-from daybreak.instruments.patterns import Budget, Match, PathPattern, Pattern, Value
+from daybreak.instruments.parts import (
+    Location,
+    Locations,
+    Recognition,
+    Site,
+    Telescope,
+    TelescopeArray,
+    without_none,
+)
+from daybreak.instruments.patterns import Budget, Match, Pattern
+from daybreak.instruments.placeholders import Value
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 READERS = "daybreak.readers"
@@ -32,119 +42,11 @@ _KEY = re.compile(r"[a-z][a-z0-9_]*")
 Group = Literal["data", "models", "irfs"]
 
 
-def plain(word: str) -> str:
-    """A TELESCOP or INSTRUME word without case, blanks and signs: ``H.E.S.S.`` is ``HESS``."""
-    return "".join(c for c in word.upper() if c.isalnum())
-
-
-def _without_none(value: Any) -> Any:
-    """Keys set to null are removed: so a profile takes away what it inherits."""
-    if isinstance(value, Mapping):
-        return {key: item for key, item in value.items() if item is not None}
-    return value
-
-
-def _as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 def _known_keys(value: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in value:
         if not _KEY.fullmatch(key):
             raise ValueError(f"{key!r}: expected a name of small letters, digits and '_'")
     return value
-
-
-class Site(Frozen):
-    """Where the instrument stands."""
-
-    longitude: Angle = Field(description="east positive; says which night a time belongs to")
-    latitude: Angle = Field(description="north positive")
-    height: Length = Field(description="above the sea")
-
-    @model_validator(mode="after")
-    def _on_earth(self) -> Site:
-        if not -180 <= self.longitude.to_value("deg") <= 360:
-            raise ValueError("longitude: expected -180 deg to 360 deg, east positive")
-        if not -90 <= self.latitude.to_value("deg") <= 90:
-            raise ValueError("latitude: expected -90 deg to 90 deg")
-        if not -500 <= self.height.to_value("m") <= 10_000:
-            raise ValueError("height: expected metres above the sea")
-        return self
-
-
-class Telescope(Frozen):
-    """One telescope."""
-
-    id: int = Field(ge=0, le=999, description="number in file names and product folders")
-    data_id: int | None = Field(None, ge=0, description="number inside its files; none: id")
-    name: str = Field(min_length=1, max_length=40)
-    type: str = Field("", max_length=40, description="for instance LST, MST, SST")
-    camera: str = Field("", max_length=40)
-    focal_length: Length | None = Field(None, description="equivalent focal length")
-    position: tuple[Length, Length, Length] | None = Field(
-        None, description="north, west, up from the centre of the array"
-    )
-
-    @property
-    def id_in_files(self) -> int:
-        """The number by which its files call it."""
-        return self.id if self.data_id is None else self.data_id
-
-
-class TelescopeArray(Frozen):
-    """Telescopes that are analysed together: one of them, or several in stereo."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description="name of product folders")
-    telescopes: tuple[int, ...] = Field(min_length=1, description="ids")
-
-    @property
-    def stereo(self) -> bool:
-        """More than one telescope."""
-        return len(self.telescopes) > 1
-
-
-class Recognition(Frozen):
-    """How files of the instrument are told from others."""
-
-    words: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
-        (), description="TELESCOP or INSTRUME of its FITS files; case, blanks and signs don't count"
-    )
-    prefixes: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(
-        (), description="beginnings of such words"
-    )
-    files: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = Field(
-        (), description="patterns of the names of its raw files"
-    )
-
-    @field_validator("words", "prefixes")
-    @classmethod
-    def _letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for word in value:
-            if len(plain(word)) < 2:
-                raise ValueError(f"{word!r}: expected a word with at least two letters or digits")
-        return value
-
-    @field_validator("files")
-    @classmethod
-    def _names(cls, value: tuple[PathPattern, ...]) -> tuple[PathPattern, ...]:
-        for pattern in value:
-            if len(pattern.components) != 1:
-                raise ValueError(f"{pattern}: expected the name of a file, without folders")
-        return value
-
-
-class Location(Frozen):
-    """Where files of one kind lie."""
-
-    root: str = Field(description="key of roots")
-    path: Annotated[tuple[Pattern, ...], BeforeValidator(_as_list)] = Field(
-        min_length=1, description="pattern below the root, or several: the first is the usual one"
-    )
-    needed: bool = Field(True, description="false: daybreak doctor only warns if there is nothing")
-
-
-Locations = Annotated[dict[str, Location], BeforeValidator(_without_none)]
 
 
 class InstrumentProfile(Frozen):
@@ -161,13 +63,13 @@ class InstrumentProfile(Frozen):
     roots: dict[str, Path | None] = Field(
         default={}, description="folders under which files lie, by name; null: not known here"
     )
-    values: Annotated[dict[str, str | int], BeforeValidator(_without_none)] = Field(
+    values: Annotated[dict[str, str | int], BeforeValidator(without_none)] = Field(
         default={}, description="usual values of placeholders"
     )
     data: Locations = Field(default={}, description="where data of each level lie")
     models: Locations = Field(default={}, description="where trained models lie")
     irfs: Locations = Field(default={}, description="where instrument responses lie")
-    products: Annotated[dict[str, Pattern], BeforeValidator(_without_none)] = Field(
+    products: Annotated[dict[str, Pattern], BeforeValidator(without_none)] = Field(
         default={}, description="names of products, below the folder of a target"
     )
     reader: str | None = Field(

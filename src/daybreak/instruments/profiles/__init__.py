@@ -19,7 +19,8 @@ from typing import Any
 
 from daybreak.config.load import KeyPath, Layer, build, file_layer, merge, yaml_layer
 from daybreak.errors import ConfigError
-from daybreak.instruments.profile import NAME, InstrumentProfile, Recognition, plain
+from daybreak.instruments.parts import Recognition, plain
+from daybreak.instruments.profile import NAME, InstrumentProfile
 
 _DEEPEST = 8
 _HINT = (
