@@ -58,12 +58,12 @@ def as_date(value: Any, where: str, name: str) -> date:
         If it is none.
     """
     try:
-        day = value if isinstance(value, date) else date.fromisoformat(str(value))
-    except ValueError:
+        day = value if isinstance(value, date) else date.fromisoformat(value)
+    except (TypeError, ValueError):
         day = date.min
     if day.year < 1900:
         raise bad_value(where, name, "a date YYYY-MM-DD from 1900 on", value)
-    return day
+    return date(day.year, day.month, day.day)
 
 
 def bad_value(where: str, name: str, expected: str, value: Any) -> ConfigError:

@@ -87,6 +87,18 @@ def profile_folders() -> list[Path]:
     return [*folders, own] if own.is_dir() else folders
 
 
+def _files(folder: Path) -> list[Path]:
+    """YAML files in a folder; a folder that can't be read is an error, not an empty one."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(
+            f"the profiles in {folder} can't be read: {error.strerror or error}",
+            "Get the right to read the folder, or take it out of $DAYBREAK_PROFILES.",
+        ) from None
+    return [p for p in paths if p.suffix == ".yaml" and not p.name.startswith(".")]
+
+
 def profile_sources() -> dict[str, tuple[Source, ...]]:
     """All profiles by name, each with the files that hold it, the strongest first.
 
@@ -97,9 +109,7 @@ def profile_sources() -> dict[str, tuple[Source, ...]]:
     """
     found: dict[str, list[Source]] = {}
     for folder in profile_folders():
-        for path in sorted(folder.glob("*.yaml")):
-            if path.name.startswith("."):
-                continue
+        for path in _files(folder):
             if not NAME.fullmatch(path.stem) or path.stem == "auto":
                 raise ConfigError(
                     f"{path}: {path.stem!r} can't be the name of an instrument",
