@@ -17,6 +17,7 @@ from daybreak.instruments.environment import (
     disk_checks,
     environment_checks,
     folder_check,
+    kernel_cache_check,
     memory_check,
     package_checks,
     slurm_check,
@@ -169,6 +170,22 @@ def test_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("daybreak.instruments.environment.tempfile.TemporaryFile", full)
     bad = folder_check("state folder", tmp_path, needed=True, key="k")
     assert bad.state == "missing" and "No space left" in bad.found
+
+
+def test_a_place_for_compiled_kernels(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert kernel_cache_check(tmp_path).found.startswith(str(tmp_path / "__pycache__"))
+    (tmp_path / "file").touch()  # stands for a folder that can't be written to
+    there = kernel_cache_check(tmp_path / "file")
+    assert there.state == "ok" and there.found.startswith(str(tmp_path / "cache" / "numba"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    nowhere = kernel_cache_check(tmp_path / "file")
+    assert nowhere.state == "missing" and "$NUMBA_CACHE_DIR" in nowhere.advice
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
+    assert kernel_cache_check(tmp_path / "file").state == "ok"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    assert kernel_cache_check(tmp_path).state == "missing"
 
 
 @pytest.mark.parametrize(("free_gb", "state"), [(50, "ok"), (5, "warning"), (0.5, "missing")])

@@ -166,6 +166,17 @@ def test_a_search_has_a_bound(tmp_path):
     assert budget.left > 0
 
 
+def test_what_is_known_is_not_searched_for(tmp_path):
+    """A night among thousands is opened, its neighbours are not listed."""
+    make(
+        tmp_path, *(f"DL1/202401{d:02d}/v1/tailcut84/dl1_LST-1.Run{d:05d}.h5" for d in range(1, 32))
+    )
+    known = {"night": date(2024, 1, 5), "version": "1", "cut": "84"}
+    budget = Budget(100)
+    found = list(PathPattern.parse(DL1).find(tmp_path, known, budget))
+    assert [m.values["run"] for m in found] == [5] and budget.left == 99
+
+
 def test_a_wildcard_stays_in_one_name(tmp_path):
     make(tmp_path, "a/x.h5", "a/y.fits", "a/b/z.h5")
     assert [m.path.name for m in PathPattern.parse("a/*.h5").find(tmp_path)] == ["x.h5"]

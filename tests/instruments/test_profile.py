@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 from astropy import units as u
+from astropy.io import fits
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.errors import ConfigError
-from daybreak.instruments.profile import READERS
-from daybreak.instruments.profiles import load_profile, profile_names, profile_sources
+from daybreak.instruments.parts import (
+    Location,
+    Recognition,
+    Site,
+    Telescope,
+    TelescopeArray,
+)
+from daybreak.instruments.profile import READERS, InstrumentProfile
+from daybreak.instruments.profiles import load_profile, profile_for, profile_names, profile_sources
 
 #: instrument to its name in Gammapy's table of observatories
 SITES = {
@@ -32,6 +42,23 @@ def test_sites_are_where_another_table_has_them(name):
     assert abs(site.longitude - there.lon).to_value("deg") < 0.002
     assert abs(site.latitude - there.lat).to_value("deg") < 0.002
     assert abs(site.height - there.height).to_value("m") < 60
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("name", "store"), [("hess", "hess_store"), ("magic", "magic_store")])
+def test_real_files_are_recognised_and_say_the_same_site(name, store, request):
+    from daybreak.runs.catalogue import read_catalogue, telescope
+
+    runs = read_catalogue(request.getfixturevalue(store)).runs
+    entry = next(run for run in runs if telescope(run))
+    assert profile_for(telescope(entry)) == name
+    events = entry.hdus["events"]
+    header = fits.getheader(events.path, events.hdu)
+    assert profile_for("", header["INSTRUME"]) == name
+    site = load_profile(name).site
+    assert abs(site.longitude.to_value("deg") - header["GEOLON"]) < 1e-6
+    assert abs(site.latitude.to_value("deg") - header["GEOLAT"]) < 1e-6
+    assert abs(site.height.to_value("m") - header["ALTITUDE"]) < 1e-6
 
 
 @pytest.mark.realdata
@@ -133,6 +160,7 @@ WRONG = [
     ("reader: daybreak.instruments..os", ":11:", "expected daybreak.instruments.MODULE"),
     ("reader: daybreak.instruments.a;b", ":11:", "expected daybreak.instruments.MODULE"),
     ("reader: entry-point:../x", ":11:", "expected daybreak.instruments.MODULE"),
+    ("values:\n  version: 0.10", ":11:", "version: write it in quotes"),
     ("values: {version: [1]}", ":11:", "values.version"),
     ("name: other", ":11:", "expected 'mine', as the file is called"),
 ]
@@ -252,3 +280,12 @@ def test_shipped_profiles_name_no_reader_that_is_not_there():
         profile = load_profile(name)
         if profile.reader is not None:
             assert profile.load_reader()
+
+
+def test_every_key_is_in_the_page():
+    text = (Path(__file__).parents[2] / "docs" / "instruments.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("| `"))
+    named = set(re.findall(r"`(\w+)`", rows))
+    assert set(InstrumentProfile.model_fields) - {"name"} <= named
+    for part in (Site, Telescope, TelescopeArray, Recognition, Location):
+        assert set(part.model_fields) <= named, part

@@ -60,10 +60,10 @@ def doctor(
 
 
 def _state_folder() -> Path:
-    from daybreak.ledger.inbox import state_folder
-
+    """Where the inbox of requests is."""
     home = os.environ.get("DAYBREAK_HOME")
-    return Path(home) if home else state_folder()
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home) if home else Path(base).expanduser() / "daybreak"
 
 
 def _cache_folder() -> Path:

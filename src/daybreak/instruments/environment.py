@@ -53,6 +53,7 @@ def environment_checks(
         folder_check("state folder", state, needed=True, key="$DAYBREAK_HOME"),
         folder_check("cache folder", cache, needed=False, key="$XDG_CACHE_HOME"),
         folder_check("output folder", output, needed=True, key="-o"),
+        kernel_cache_check(Path(__file__).parents[1] / "neutrino" / "likelihood"),
         *disk_checks({"state folder": state, "output folder": output}),
         cores_check(),
         memory_check(*memory_mb),
@@ -185,6 +186,24 @@ def folder_check(name: str, folder: Path, *, needed: bool, key: str) -> Check:
     return Check(
         name, "ok", str(folder) + ("" if there == folder.absolute() else " (not yet made)")
     )
+
+
+def kernel_cache_check(kernels: Path) -> Check:
+    """Whether compiled kernels can be kept; Numba fails where it finds no place for them.
+
+    Parameters
+    ----------
+    kernels
+        Folder of a module with kernels; Numba's first choice lies below it.
+    """
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "numba"
+    places = [Path(given)] if given else [kernels / "__pycache__", cache]
+    for place in places:
+        check = folder_check("kernel cache", place, needed=True, key="$NUMBA_CACHE_DIR")
+        if check.state == "ok":
+            return check
+    return check
 
 
 def disk_checks(folders: dict[str, Path]) -> list[Check]:

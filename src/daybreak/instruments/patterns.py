@@ -25,6 +25,7 @@ from daybreak.instruments.placeholders import (
     Value,
     as_date,
     bad_value,
+    exact_name,
     known_values,
     learn,
     name_regex,
@@ -199,10 +200,8 @@ class PathPattern:
     ) -> Iterator[tuple[Path, dict[str, Any]]]:
         parts = self.components[depth]
         last = depth == len(self.components) - 1
-        if all(isinstance(p, str) and p != ANY for p in parts):
-            names = ["".join(map(str, parts))]
-        else:
-            names = _listing(folder, budget)
+        exact = exact_name(parts, known, self.text)
+        names = _listing(folder, budget) if exact is None else [exact]
         expression = name_regex(parts, known, self.text)
         hidden = isinstance(parts[0], str) and parts[0].startswith(".")
         for name in names:

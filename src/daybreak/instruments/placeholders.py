@@ -143,6 +143,31 @@ def _group(field: Placeholder, directive: str = "") -> str:
     return f"D{directive}_{field.name}" if directive else field.name
 
 
+def exact_name(parts: tuple[Part, ...], known: Mapping[str, Any], where: str) -> str | None:
+    """The only name that fits; None if there can be several.
+
+    Parameters
+    ----------
+    parts
+        Of the name.
+    known
+        Values by placeholder, as :func:`learn` gives them.
+    where
+        The pattern, for messages.
+    """
+    out = ""
+    for part in parts:
+        if part == ANY:
+            return None
+        if isinstance(part, str):
+            out += part
+        elif part.name in known:
+            out += part.text(known[part.name], where)
+        else:
+            return None
+    return out
+
+
 def name_regex(parts: tuple[Part, ...], known: Mapping[str, Any], where: str) -> re.Pattern[str]:
     """Expression for one name; a group for each placeholder that has no value yet.
 

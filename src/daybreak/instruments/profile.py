@@ -98,6 +98,15 @@ class InstrumentProfile(Frozen):
     def _keys(cls, value: dict[str, Any]) -> Mapping[str, Any]:
         return _known_keys(value)
 
+    @field_validator("values", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any) -> Any:
+        """Refuse a number with a point: 0.10 would become 0.1."""
+        for key, item in value.items() if isinstance(value, Mapping) else ():
+            if isinstance(item, float | bool):
+                raise ValueError(f"{key}: write it in quotes, as it stands in the file names")
+        return value
+
     @field_validator("reader")
     @classmethod
     def _reader_name(cls, value: str | None) -> str | None:
