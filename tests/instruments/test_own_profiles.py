@@ -65,6 +65,15 @@ def test_extending_changes_only_what_is_named(own):
     assert config.selection.site_longitude == profile.site.longitude
 
 
+def test_each_setting_knows_the_file_it_stands_in(own):
+    path = own.write("dawn", "extends: lst1\nanalysis:\n  spectrum:\n    bins_per_decade: 8\n")
+    layer = profile_layer("dawn")
+    assert layer.where(("spectrum", "bins_per_decade")) == f"{path}:4"
+    assert layer.where(("spectrum", "energy_min")).startswith("profile lst1:")
+    assert layer.where(("spectrum", "fit_min")) == f"{path}:3"
+    assert layer.where(("maps", "pixel")) == str(path)
+
+
 def test_a_profile_of_another_name_claims_nothing_of_its_base(own):
     own.write("lst1-foa", "extends: lst1\nanalysis: {regions: {n_off: 1}}\n")
     assert load_profile("lst1-foa").recognise.words == ()

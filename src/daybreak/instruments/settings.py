@@ -9,7 +9,7 @@ from typing import Any
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.load import KeyPath, Layer, build, file_layer, parse_value
 from daybreak.errors import ConfigError
-from daybreak.instruments.profiles import profile_layers
+from daybreak.instruments.profiles import profile_layer
 
 
 def settings_layer(settings: Iterable[str]) -> Layer:
@@ -80,4 +80,4 @@ def resolve_config(
             instrument = layer.values.get("instrument", instrument)
     instrument = str(instrument or "auto")
     chosen = Layer("command line", {"instrument": instrument})
-    return build(AnalysisConfig, [*profile_layers(instrument), *layers, chosen])
+    return build(AnalysisConfig, [profile_layer(instrument), *layers, chosen])

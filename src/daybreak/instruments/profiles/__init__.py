@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -221,8 +221,21 @@ def profile_with_origin(name: str) -> tuple[InstrumentProfile, dict[KeyPath, str
         raise ConfigError(error.what, _HINT) from None
 
 
-def profile_layers(name: str) -> list[Layer]:
-    """Settings of an analysis that a profile brings, weakest first.
+@dataclass(frozen=True)
+class MergedLayer(Layer):
+    """Settings of a profile and of what it extends; each knows the file it stands in."""
+
+    places: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def where(self, path: KeyPath) -> str:
+        """Name and line of a key, as ``file.yaml:12``."""
+        ends = range(len(path), 0, -1)
+        found = (self.places[path[:n]] for n in ends if path[:n] in self.places)
+        return next(found, self.name)
+
+
+def profile_layer(name: str) -> Layer:
+    """Settings of an analysis that a profile brings, with those of what it extends.
 
     The site's longitude becomes ``selection.site_longitude`` where the profile does not set that.
 
@@ -238,7 +251,10 @@ def profile_layers(name: str) -> list[Layer]:
     """
     wanted = _wanted(name)
     load_profile(wanted)  # errors name the profile's own file and key
-    return [_analysis(layer) for layer in _layers(wanted, profile_sources())]
+    layers = [_analysis(layer) for layer in _layers(wanted, profile_sources())]
+    values, places = merge(layers)
+    lines = {path: line for layer in layers for path, line in layer.lines.items()}
+    return MergedLayer(layers[-1].name, values, lines, places)
 
 
 def _analysis(layer: Layer) -> Layer:
@@ -253,23 +269,6 @@ def _analysis(layer: Layer) -> Layer:
         if line is not None:
             lines["selection", "site_longitude"] = line
     return Layer(layer.name, values, lines)
-
-
-def profile_layer(name: str) -> Layer:
-    """Settings of an analysis that a profile brings, with what it extends, as one layer.
-
-    Parameters
-    ----------
-    name
-        Its name; ``auto`` stands for ``generic``.
-
-    Raises
-    ------
-    ConfigError
-        As :func:`load_profile`.
-    """
-    layers = profile_layers(name)
-    return Layer(layers[-1].name, merge(layers)[0], layers[-1].lines)
 
 
 def _claims() -> Iterator[tuple[Source, Recognition]]:
