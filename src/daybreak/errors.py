@@ -162,6 +162,12 @@ class LedgerError(DaybreakError):
     exit_code = 27
 
 
+class SetupError(DaybreakError):
+    """Something that is needed is missing on this machine; `daybreak doctor` says what."""
+
+    exit_code = 30
+
+
 class InterruptedByUser(DaybreakError):  # noqa: N818 - an interruption, not a fault
     """The user stopped the command; what was finished is kept."""
 

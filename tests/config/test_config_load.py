@@ -43,7 +43,7 @@ def test_command_line_beats_file_beats_profile_beats_default(tmp_path):
     config, origin = _resolve_text(tmp_path, text, instrument="hess")
     assert config.regions.on_radius.to_value("deg") == 0.2
     assert origin["regions", "on_radius"].endswith("my.yaml:4")
-    assert config.selection.site_longitude.to_value("deg") == 16.5
+    assert config.selection.site_longitude.to_value("deg") == 16.5002222  # of the site
 
     settings = ["regions.on_radius=0.3 deg"]
     config, origin = _resolve_text(tmp_path, text, instrument="hess", settings=settings)
@@ -293,7 +293,10 @@ def test_profiles_are_found_by_telescope():
         "CTAO": "lst1",
         "SST-1M": "sst1m",
         "SST1M_1": "sst1m",
-        "VERITAS": "generic",
+        "VERITAS": "veritas",
+        "FACT": "fact",
+        "FACTORY": "generic",
+        "WHIPPLE": "generic",
         "": "generic",
     }.items():
         assert profile_for(telescope) == name, telescope

@@ -1,10 +1,11 @@
 """Every `daybreak` command and every piece of Python in the pages runs and does what they say.
 
-A page's blocks run in order in one folder, in which these simulated stores lie:
+A page's blocks run in order in one folder, in which these lie (the stores are simulated):
 
 - ``store``: two runs of ten minutes on a source at the Crab's place;
 - ``store-point-like``: the same with point-like responses;
-- ``store-damaged``: the first, with one file cut short.
+- ``store-damaged``: the first, with one file cut short;
+- ``instruments``: an empty folder, the one of ``$DAYBREAK_PROFILES``.
 
 Blocks with a ``:caption:`` are written to a file of that name. Numbers and absolute paths of the
 output shown may differ from what is printed; everything else must be the same.
@@ -67,6 +68,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(stores: Path, tmp_path: Path) -> Path:
     for store in stores.iterdir():
         (tmp_path / store.name).symlink_to(store)
+    (tmp_path / "instruments").mkdir()
     return tmp_path
 
 
@@ -75,6 +77,7 @@ def environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     nowhere = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     local = {"no_proxy": "127.0.0.1,localhost", "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    local["DAYBREAK_PROFILES"] = "instruments"
     return os.environ | nowhere | local | {"PATH": path}
 
 

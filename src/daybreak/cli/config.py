@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,3 +45,45 @@ def show(
         typer.echo(resolved.model_dump_json(indent=2))
     else:
         typer.echo(to_yaml(resolved, origin), nl=False)
+
+
+@app.command("instruments")
+def instruments(
+    name: Annotated[
+        str | None, typer.Argument(help="Print this profile, each value with where it came from.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON schema: every key, type and meaning.")
+    ] = False,
+) -> None:
+    """List the instrument profiles and where each is written, or print one."""
+    from daybreak.config.load import to_yaml
+    from daybreak.errors import ConfigError
+    from daybreak.instruments.profile import InstrumentProfile
+    from daybreak.instruments.profiles import load_profile, profile_sources, profile_with_origin
+
+    if schema:
+        typer.echo(json.dumps(InstrumentProfile.model_json_schema(), indent=2))
+        return
+    if name is not None:
+        profile, origin = profile_with_origin(name)
+        if as_json:
+            typer.echo(profile.model_dump_json(indent=2))
+        else:
+            typer.echo(to_yaml(profile, origin, defaults=False), nl=False)
+        return
+    rows: list[dict[str, Any]] = []
+    for known, sources in profile_sources().items():
+        try:
+            title = load_profile(known).title
+        except ConfigError as error:
+            title = f"can't be read: {error.what}"
+        written, *hidden = map(str, sources)
+        rows.append({"name": known, "title": title, "written_in": written, "hides": hidden})
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        hides = f" (hides: {', '.join(row['hides'])})" if row["hides"] else ""
+        typer.echo(f"{row['name']}: {row['title']}; {row['written_in']}{hides}")

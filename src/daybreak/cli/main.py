@@ -16,6 +16,7 @@ from daybreak.cli import (
     config,
     data,
     demo,
+    doctor,
     engine,
     event,
     figures,
@@ -61,6 +62,7 @@ app.command("analyse")(analyse.analyse)
 app.command("figures")(figures.figures)
 app.command("demo")(demo.demo)
 app.command("scan")(scan.scan)
+app.command("doctor")(doctor.doctor)
 app.add_typer(event.app, name="event")
 app.add_typer(simulate.app, name="simulate")
 for _command in ("status", "show", "cancel", "retry", "resume", "priority", "gc"):

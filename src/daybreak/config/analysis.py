@@ -39,7 +39,8 @@ class SelectionConfig(Frozen):
     max_zenith: Angle = Field("90 deg", description="largest zenith angle of a run")
     min_livetime: Duration = Field("1 min", description="shortest livetime of a run")
     site_longitude: Angle = Field(
-        "0 deg", description="east longitude of the site: says which night a run belongs to"
+        "0 deg",
+        description="east longitude: says which night a run belongs to; usually the profile's site",
     )
     blank_offset: Angle = Field("0.5 deg", description="offset of test positions in blank fields")
 

@@ -84,6 +84,12 @@ PositiveDuration = Annotated[
     WithJsonSchema({"type": "string", "examples": ["30 min"]}),
 ]
 """A duration above zero."""
+Length = Annotated[
+    u.Quantity,
+    _quantity("m"),
+    _SERIALIZER,
+    WithJsonSchema({"type": "string", "examples": ["2200 m"]}),
+]
 Memory = Annotated[
     u.Quantity,
     _quantity("GB", positive=True),

@@ -261,8 +261,20 @@ def _flow(value: Any, style: str | None) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def to_yaml(model: BaseModel, origin: Mapping[KeyPath, str] | None = None) -> str:
-    """The whole configuration as YAML, each line with a comment where its value came from."""
+def to_yaml(
+    model: BaseModel, origin: Mapping[KeyPath, str] | None = None, *, defaults: bool = True
+) -> str:
+    """The whole configuration as YAML, each line with a comment where its value came from.
+
+    Parameters
+    ----------
+    model
+        The configuration.
+    origin
+        Where values came from; none: no comments.
+    defaults
+        Also the keys that nobody has set.
+    """
 
     def scalar(value: Any) -> str:
         text = _flow(value, None)
@@ -282,4 +294,5 @@ def to_yaml(model: BaseModel, origin: Mapping[KeyPath, str] | None = None) -> st
                 out.append(text)
         return out
 
-    return "\n".join(lines(model.model_dump(mode="json"), (), 0)) + "\n"
+    values = model.model_dump(mode="json", exclude_unset=not defaults)
+    return "\n".join(lines(values, (), 0)) + "\n"
