@@ -112,6 +112,12 @@ class Request(Frozen):
         section = self.options.get("engine")
         return str(section.get("profile", "local")) if isinstance(section, dict) else "local"
 
+    @property
+    def workers(self) -> int:
+        """Workers at most; 0: what the engine gives."""
+        section = self.options.get("engine")
+        return int(section.get("workers", 0)) if isinstance(section, dict) else 0
+
     def info(self) -> RequestInfo:
         """What inbox and ledger keep of it."""
         return RequestInfo(

@@ -28,6 +28,8 @@ class Kind:
         The class of what it leaves.
     summary
         The main results in a few lines.
+    preload
+        Modules that the workers of its first plan share, to be imported while that is made.
     stopped
         What there is after it was asked to end; '' if there is nothing to be said.
     """
@@ -37,4 +39,5 @@ class Kind:
     result: Callable[[Any, Mapping[str, StepResult]], Result]
     result_class: type[Result]
     summary: Callable[[Any], list[str]]
+    preload: tuple[str, ...] = ()
     stopped: Callable[[Any], str] = lambda request: ""

@@ -10,6 +10,7 @@ from typing import Any
 
 from daybreak.config.engine import load_engine
 from daybreak.engine.control import Control
+from daybreak.engine.pools.opened_ahead import OpenedAhead
 from daybreak.engine.progress import Progress, ProgressEvent
 from daybreak.engine.run import Opener, clear_abandoned, run_plan
 from daybreak.engine.stop import StopReason, StopToken
@@ -171,8 +172,28 @@ class Way:
         return StopReason.CANCEL if self.inbox.wanted(self.info.id) == "cancel" else None
 
     def _go(self) -> Result:
-        self._abandoned = self.inbox.state(self.info.id) is RequestState.RUNNING
+        state = self.inbox.state(self.info.id)
+        self._abandoned = state is RequestState.RUNNING
         kind = kind_of(self.request.kind)
+        with self._ahead(kind, state):
+            return self._on(kind)
+
+    @contextmanager
+    def _ahead(self, kind: Kind, state: RequestState) -> Iterator[None]:
+        """While the plan is made the workers of this host get ready, unless none may be needed."""
+        if self.opener is not None or not kind.preload or state is RequestState.DONE:
+            yield
+            return
+        profile = load_engine(self.request.engine)
+        ahead = OpenedAhead(profile, self.request.workers, kind.preload)
+        self.opener = ahead.open
+        try:
+            yield
+        finally:
+            ahead.close()
+            self.opener = None
+
+    def _on(self, kind: Kind) -> Result:
         stages, stage = self._first(kind)
         try:
             out = ensure_folder(self.request.out)

@@ -133,6 +133,29 @@ class KeptPools:
                 if kept.broken and not kept.users:
                     self._give_up(key, kept)
 
+    def prepare(
+        self,
+        profile: EngineProfile,
+        workers: int,
+        preload: Sequence[str],
+        needs: Sequence[Resources],
+    ) -> None:
+        """Open pools that somebody will soon want.
+
+        Parameters
+        ----------
+        profile, workers, preload, needs
+            As for :meth:`open`.
+
+        Raises
+        ------
+        EngineError
+            If the engine does not start.
+        """
+        key = value_digest([profile.model_dump(mode="json"), workers])
+        with self._lock:
+            self._find(key, profile, workers, frozenset(preload), needs)
+
     def _find(
         self,
         key: str,

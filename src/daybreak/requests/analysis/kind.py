@@ -96,4 +96,4 @@ def summary(result: Any) -> list[str]:
     return summary_lines(result.results)
 
 
-ANALYSIS = Kind(AnalysisRequest, stages, result, AnalysisResult, summary)
+ANALYSIS = Kind(AnalysisRequest, stages, result, AnalysisResult, summary, PRELOAD)

@@ -142,4 +142,4 @@ def stopped(request: ScanRequest) -> str:
     return f"{page} shows the map so far" if page.is_file() else "before the first pixel was fitted"
 
 
-SCAN = Kind(ScanRequest, stages, result, ScanResult, summary, stopped)
+SCAN = Kind(ScanRequest, stages, result, ScanResult, summary, stopped=stopped)
