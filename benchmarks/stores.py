@@ -39,7 +39,7 @@ from store_maker import (  # noqa: E402
 )
 
 from benchmarks import tables  # noqa: E402
-from daybreak.api.stores import copy_store, list_store, verify_store  # noqa: E402
+from daybreak.stores.verbs import copy_store, list_store, verify_store  # noqa: E402
 
 CLI = [sys.executable, "-m", "daybreak"]
 
@@ -231,7 +231,7 @@ def bench_memory(work: Path, _args: argparse.Namespace) -> None:
         source = work / f"memory{size}"
         make_store(source, 1, noise=size, suffix=".fits")
         code = (
-            "import sys; from daybreak.api.stores import copy_store; copy_store(*sys.argv[1:]); "
+            "import sys; from daybreak.stores.verbs import copy_store; copy_store(*sys.argv[1:]); "
             "lines = open('/proc/self/status').read().splitlines(); "
             "print([x.split()[1] for x in lines if x.startswith('VmHWM')][0])"
         )

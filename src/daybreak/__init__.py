@@ -22,12 +22,12 @@ _PUBLIC = {
     "figures": "daybreak.report.analysis.redraw",
     "demo": "daybreak.requests.demo",
     "scan": "daybreak.requests.verbs",
-    "list_store": "daybreak.api.stores",
-    "copy_store": "daybreak.api.stores",
-    "verify_store": "daybreak.api.stores",
-    "index_store": "daybreak.api.stores",
-    "known_datasets": "daybreak.api.datasets",
-    "fetch_dataset": "daybreak.api.datasets",
+    "list_store": "daybreak.stores.verbs",
+    "copy_store": "daybreak.stores.verbs",
+    "verify_store": "daybreak.stores.verbs",
+    "index_store": "daybreak.stores.verbs",
+    "known_datasets": "daybreak.stores.datasets",
+    "fetch_dataset": "daybreak.stores.datasets",
 }
 
 __all__ = [

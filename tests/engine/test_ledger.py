@@ -20,7 +20,8 @@ from daybreak.errors import DiskFullError, LedgerError, OutputError, RequestNotF
 from daybreak.ledger import database
 from daybreak.ledger import reading as ledger_view
 from daybreak.ledger import schema as ledger_schema
-from daybreak.ledger.ledger import Ledger, ledger_path
+from daybreak.ledger.ledger import Ledger
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import Plan, StepResult, StepState
 from daybreak.ledger.transitions import REQUEST, STEP, check_request, check_step

@@ -9,7 +9,7 @@ from fake_scan import make_event
 from daybreak.errors import ConfigError, EventError
 from daybreak.neutrino.likelihood import FIT_DTYPE, Vertex, get_likelihood, jitter
 from daybreak.neutrino.likelihood.ice import built_in_ice, default_ice, find_ice, layered_ice
-from daybreak.neutrino.likelihood.registry import GROUP
+from daybreak.neutrino.likelihood.known_models import GROUP
 
 
 def test_unknown_names_and_options_are_refused():

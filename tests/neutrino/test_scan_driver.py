@@ -243,7 +243,7 @@ def test_a_scan_that_waits_for_its_workers_can_be_stopped(tmp_path: Path):
 
     @contextmanager
     def queue(*_):
-        yield pools.Pool(lambda block: Future(), 2, "queue")
+        yield pools.FitWorkers(lambda block: Future(), 2, "queue")
 
     seen = []
 
@@ -311,10 +311,10 @@ def test_cpu_time_is_shared_out():
                 pass
             return super().fit_many(zenith, azimuth, seeds)
 
-    from daybreak.neutrino.scan.work import Block
+    from daybreak.neutrino.scan.work import PixelBlock
 
     zenith = np.linspace(0.1, 3, 10)
-    rows = fit_block(Busy(), Block(8, np.arange(10), zenith, zenith, np.zeros((10, 1, 4))))
+    rows = fit_block(Busy(), PixelBlock(8, np.arange(10), zenith, zenith, np.zeros((10, 1, 4))))
     assert rows.dtype == PIXEL_DTYPE
     assert rows["seconds"].sum() == pytest.approx(0.05, abs=0.02)
     assert rows["seconds"] / rows["evaluations"] == pytest.approx(

@@ -15,7 +15,8 @@ import daybreak
 from daybreak.cli import main as cli
 from daybreak.errors import OutputError, RequestNotFoundError
 from daybreak.ledger import reading as ledger_view
-from daybreak.ledger.ledger import Ledger, ledger_path
+from daybreak.ledger.ledger import Ledger
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.products.lock import folder_lock
 from daybreak.requests import manage as api

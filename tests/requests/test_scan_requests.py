@@ -29,7 +29,7 @@ from daybreak.errors import (
 from daybreak.ledger import reading as ledger_view
 from daybreak.ledger.ledger import Ledger
 from daybreak.ledger.request import RequestState
-from daybreak.neutrino.scan.pools import Pool
+from daybreak.neutrino.scan.pools import FitWorkers
 from daybreak.requests import manage as api
 
 
@@ -137,7 +137,7 @@ def test_a_scan_that_is_stopped_before_its_first_pixel(event, tmp_path, monkeypa
 
     @contextmanager
     def queue(*_):
-        yield Pool(lambda block: Future(), 2, "queue")
+        yield FitWorkers(lambda block: Future(), 2, "queue")
 
     def stop(progress):
         raise KeyboardInterrupt

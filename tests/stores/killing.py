@@ -15,9 +15,9 @@ from pathlib import Path
 from servers import Behaviour, serving
 from store_maker import index_rows, index_runs, tree
 
-from daybreak.api.stores import copy_store, verify_store
 from daybreak.errors import DaybreakError
 from daybreak.stores import copy as copy_module
+from daybreak.stores.verbs import copy_store, verify_store
 
 
 @dataclass

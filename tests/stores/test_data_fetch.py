@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from servers import Behaviour, serving
 from store_maker import make_store
 
-from daybreak.api.datasets import fetch_dataset, known_datasets
 from daybreak.errors import ConfigError, DaybreakError, NoDataError, StoreIntegrityError
-from daybreak.stores.registry import parse_registry, unpack
+from daybreak.stores.datasets import fetch_dataset, known_datasets, parse_registry, unpack
 
 
 @pytest.fixture(autouse=True)

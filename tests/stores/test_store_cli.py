@@ -143,8 +143,8 @@ def test_interrupted_copy_keeps_and_indexes_what_it_has(tmp_path: Path) -> None:
 def test_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 
-    from daybreak.api.stores import copy_store
     from daybreak.errors import OutputError
+    from daybreak.stores.verbs import copy_store
 
     real, count = os.write, iter(range(100))
 

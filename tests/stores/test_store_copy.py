@@ -21,9 +21,9 @@ from store_maker import (
     tree,
 )
 
-from daybreak.api.stores import copy_store, require_complete, verify_store
 from daybreak.errors import ConfigError, NoDataError, PartialResultError, StoreError
-from daybreak.stores.progress import NoProgress
+from daybreak.stores.copy_progress import NoProgress
+from daybreak.stores.verbs import copy_store, require_complete, verify_store
 
 
 def run_list(path: Path, runs: list[int]) -> Path:

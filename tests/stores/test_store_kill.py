@@ -8,7 +8,7 @@ import pytest
 from killing import run_trials
 from store_maker import make_store
 
-from daybreak.api.stores import verify_store
+from daybreak.stores.verbs import verify_store
 
 
 def trials(tmp_path: Path, count: int, seed: int) -> None:

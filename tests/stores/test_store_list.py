@@ -11,9 +11,9 @@ from astropy.table import MaskedColumn, Table
 from daybreak_cli import run
 from store_maker import Run, hdu_table, make_large_store, make_store, obs_table, put
 
-from daybreak.api.stores import copy_store, list_store, select, verify_store
 from daybreak.errors import ConfigError, StoreError
 from daybreak.stores.claims import claims_of
+from daybreak.stores.verbs import copy_store, list_store, select, verify_store
 
 
 def test_counts_and_claims(tmp_path: Path) -> None:

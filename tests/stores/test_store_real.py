@@ -10,7 +10,7 @@ import pytest
 from daybreak_cli import run
 from store_maker import tree
 
-from daybreak.api.stores import copy_store, index_store, list_store, verify_store
+from daybreak.stores.verbs import copy_store, index_store, list_store, verify_store
 
 pytestmark = pytest.mark.realdata
 

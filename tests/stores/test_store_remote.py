@@ -14,10 +14,10 @@ import pytest
 from servers import Behaviour, serving
 from store_maker import index_runs, make_store, tree
 
-from daybreak.api.stores import copy_store, list_store, verify_store
 from daybreak.errors import StoreError
 from daybreak.stores.opening import open_source
 from daybreak.stores.remote import without_password
+from daybreak.stores.verbs import copy_store, list_store, verify_store
 
 
 @pytest.fixture(autouse=True)

@@ -24,8 +24,8 @@ from store_maker import (
     tree,
 )
 
-from daybreak.api.stores import copy_store, index_store, list_store, require_sound, verify_store
 from daybreak.errors import NoDataError, StoreError, StoreIntegrityError
+from daybreak.stores.verbs import copy_store, index_store, list_store, require_sound, verify_store
 
 DATA = "data/run_020001.fits.gz"
 

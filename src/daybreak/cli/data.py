@@ -26,8 +26,8 @@ def _data() -> None:
 @app.command("list")
 def list_(registry: Registry = None, as_json: AsJson = False) -> None:
     """List the public data sets that are known, with size, terms and official address."""
-    from daybreak.api.datasets import known_datasets
     from daybreak.cli.store import bytes_text
+    from daybreak.stores.datasets import known_datasets
 
     known = known_datasets(registry)
     if as_json:
@@ -61,8 +61,8 @@ def fetch(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a data set from its official address and check it."""
-    from daybreak.api.datasets import fetch_dataset
-    from daybreak.cli.bars import fetch_progress
+    from daybreak.cli.copy_bars import fetch_progress
+    from daybreak.stores.datasets import fetch_dataset
 
     with fetch_progress() as progress:
         result = fetch_dataset(

@@ -29,7 +29,7 @@ def doctor(
     from daybreak.instruments.doctor import profile_checks
     from daybreak.instruments.environment import environment_checks
     from daybreak.instruments.profiles import load_profile
-    from daybreak.ledger.inbox import home_folder
+    from daybreak.ledger.places import home_folder
 
     profile = None if instrument is None else load_profile(instrument)
     checks = environment_checks(

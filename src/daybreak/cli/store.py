@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from daybreak.stores.copy_progress import CopyResult
     from daybreak.stores.listing import DatasetInfo
-    from daybreak.stores.progress import CopyResult
     from daybreak.stores.verify import VerifyResult
 
 app = typer.Typer(
@@ -124,7 +124,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Say what datasets a store has and what is really there, counted from the files."""
-    from daybreak.api.stores import list_store, select
+    from daybreak.stores.verbs import list_store, select
 
     selection = select(target=target, position=position, radius=radius, after=after, before=before)
     found = list_store(path, dataset=dataset, runs=runs, selection=selection)
@@ -141,7 +141,7 @@ def list_(
 
 
 def _print_copy(result: CopyResult) -> None:
-    from daybreak.stores.progress import CHECKS
+    from daybreak.stores.copy_progress import CHECKS
 
     if result.dry_run:
         size = bytes_text(result.to_copy_bytes)
@@ -194,8 +194,8 @@ def copy(
     as_json: AsJson = False,
 ) -> None:
     """Copy a store or some of its runs; only what is missing or damaged is transferred."""
-    from daybreak.api.stores import copy_store, require_complete
-    from daybreak.cli.bars import copy_progress
+    from daybreak.cli.copy_bars import copy_progress
+    from daybreak.stores.verbs import copy_store, require_complete
 
     with copy_progress() as progress:
         result = copy_store(
@@ -254,8 +254,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Read every file of a store and compare it with checksums, structure and index."""
-    from daybreak.api.stores import require_sound, verify_store
-    from daybreak.cli.bars import bytes_progress
+    from daybreak.cli.copy_bars import bytes_progress
+    from daybreak.stores.verbs import require_sound, verify_store
 
     with bytes_progress("verifying") as on_file:
         result = verify_store(
@@ -280,7 +280,7 @@ def index(
     as_json: AsJson = False,
 ) -> None:
     """Make index files for a folder of DL3 files, from their headers."""
-    from daybreak.api.stores import index_store
+    from daybreak.stores.verbs import index_store
 
     result = index_store(folder, name=name, overwrite=overwrite)
     if as_json:

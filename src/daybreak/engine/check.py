@@ -21,7 +21,7 @@ _WORD = "written by a worker\n"
 
 
 @dataclass(frozen=True)
-class Check:
+class EngineCheck:
     """One thing that was looked at.
 
     Attributes
@@ -54,7 +54,7 @@ class EngineReport:
     """
 
     engine: str
-    checks: list[Check] = field(default_factory=list)
+    checks: list[EngineCheck] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -117,11 +117,11 @@ def check_engine(profile: EngineProfile, folder: Path, *, timeout_s: float = 300
         with open_pools(
             profile, tag=f"test-{os.getpid()}", scratch=folder, width=1, preload=()
         ) as pools:
-            report.checks.append(Check("start", True, f"{profile.kind} engine"))
+            report.checks.append(EngineCheck("start", True, f"{profile.kind} engine"))
             for label in pools.labels():
                 _check_pool(report, pools, label, profile, folder, started, timeout_s)
     except EngineError as error:
-        report.checks.append(Check("start", False, error.what))
+        report.checks.append(EngineCheck("start", False, error.what))
     return report
 
 
@@ -140,25 +140,37 @@ def _check_pool(
     try:
         answer = _wait(pools, label, payload, timeout_s)
     except EngineError as error:
-        report.checks.append(Check(f"{label}: a worker comes", False, error.what))
+        report.checks.append(EngineCheck(f"{label}: a worker comes", False, error.what))
         return
     report.seconds[label] = answer["began"] - started
     where = f"on {answer['host']}" + (f", job {answer['job']}" if answer["job"] else "")
     add = report.checks.append
-    add(Check(f"{label}: a worker comes", True, f"after {report.seconds[label]:.1f} s {where}"))
+    add(
+        EngineCheck(
+            f"{label}: a worker comes", True, f"after {report.seconds[label]:.1f} s {where}"
+        )
+    )
     shared = answer["seen"] == file_digest(told) and _appears(written)
-    add(Check(f"{label}: shares the folder", shared, str(folder) if shared else answer["seen"]))
+    add(
+        EngineCheck(
+            f"{label}: shares the folder", shared, str(folder) if shared else answer["seen"]
+        )
+    )
     mine = sys.version.split()[0]
-    add(Check(f"{label}: Python", answer["python"] == mine, f"{answer['python']} (here {mine})"))
+    add(
+        EngineCheck(
+            f"{label}: Python", answer["python"] == mine, f"{answer['python']} (here {mine})"
+        )
+    )
     same = answer["daybreak"] == __version__
-    add(Check(f"{label}: daybreak", same, f"{answer['daybreak']} (here {__version__})"))
+    add(EngineCheck(f"{label}: daybreak", same, f"{answer['daybreak']} (here {__version__})"))
     pool = profile.pools[label]
     enough = int(answer["cores"]) >= pool.worker_cores
-    add(Check(f"{label}: cores", enough, f"{answer['cores']} for {max(pool.cores, 1)} asked"))
+    add(EngineCheck(f"{label}: cores", enough, f"{answer['cores']} for {max(pool.cores, 1)} asked"))
     asked = "" if pool.memory is None else f", {pool.memory.to_value('MB'):.0f} MB asked"
     wanted = 0.0 if pool.memory is None else float(pool.memory.to_value("MB"))
     free = float(answer["memory_mb"])
-    add(Check(f"{label}: memory", free >= wanted, f"{free:.0f} MB free{asked}"))
+    add(EngineCheck(f"{label}: memory", free >= wanted, f"{free:.0f} MB free{asked}"))
 
 
 def _wait(

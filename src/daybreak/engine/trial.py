@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from daybreak.config.engine import EngineProfile, engine_names, engines_folder, load_engine
-from daybreak.engine.check import Check, EngineReport, check_engine
+from daybreak.engine.check import EngineCheck, EngineReport, check_engine
 from daybreak.errors import OutputError
 
 __all__ = [
-    "Check",
+    "EngineCheck",
     "EngineProfile",
     "EngineReport",
     "engine_names",

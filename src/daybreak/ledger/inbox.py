@@ -19,6 +19,7 @@ from typing import Any
 
 from daybreak.errors import OutputError, RequestNotFoundError
 from daybreak.ledger.database import database_error, open_database, transaction
+from daybreak.ledger.places import home_folder
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import INBOX
 from daybreak.ledger.transitions import check_request
@@ -26,20 +27,10 @@ from daybreak.products.processes import alive, born
 
 #: a driver on another host that has not been heard of for so long is gone, in s
 SILENT_S = 180.0
-#: weight of the past in the mean duration of a step
-_MOST_SAMPLES = 20
 _COLUMNS = (
     *("id", "key", "kind", "instrument", "target", "origin", "requester", "spec", "engine"),
     *("priority", "out", "deadline"),
 )
-
-
-def home_folder() -> Path:
-    """Where the inbox is: ``$DAYBREAK_HOME``, or a folder for the state of the user's programs."""
-    if os.environ.get("DAYBREAK_HOME"):
-        return Path(os.environ["DAYBREAK_HOME"])
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "daybreak"
 
 
 def driver_alive(row: Mapping[str, Any] | sqlite3.Row) -> bool | None:
@@ -95,7 +86,8 @@ class Inbox:
         self.close()
 
     @contextmanager
-    def _write(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """One transaction: all of it or nothing."""
         try:
             with transaction(self.db):
                 yield
@@ -123,7 +115,7 @@ class Inbox:
         """
         now = time.time()
         spec = json.dumps(dict(info.spec), default=str)
-        with self._write():
+        with self.writing():
             row = self.db.execute(
                 "SELECT id, state FROM requests WHERE key=?", (info.key,)
             ).fetchone()
@@ -161,7 +153,7 @@ class Inbox:
             When it arrived, in seconds since 1970.
         """
         state = RequestState.PLANNED if state is RequestState.RUNNING else state
-        with self._write():
+        with self.writing():
             row = self.db.execute(
                 "SELECT id FROM requests WHERE key=? OR id=?", (info.key, info.id)
             ).fetchone()
@@ -246,7 +238,7 @@ class Inbox:
         OutputError
             If another one does.
         """
-        with self._write():
+        with self.writing():
             row = self.row(request)
             if driver_alive(row) is not False:
                 raise OutputError(
@@ -268,7 +260,7 @@ class Inbox:
 
         Requests that wait for data are taken when it is time to look again.
         """
-        with self._write():
+        with self.writing():
             rows = self.db.execute(
                 "SELECT * FROM requests WHERE state IN ('RECEIVED','PLANNED','RUNNING',"
                 "'WAITING_FOR_DATA') AND look_at <= ? ORDER BY priority DESC, created",
@@ -288,7 +280,7 @@ class Inbox:
         request
             Its name.
         """
-        with self._write():
+        with self.writing():
             self.db.execute(
                 "UPDATE requests SET driver_host='', driver_pid=0, driver_born=0, message='', "
                 "eta_s=NULL, updated=? WHERE id=? AND driver_host=? AND driver_pid=?",
@@ -305,7 +297,7 @@ class Inbox:
         new, reason
             The state, and why.
         """
-        with self._write():
+        with self.writing():
             old = self.state(request)
             if old is new:
                 return
@@ -330,7 +322,7 @@ class Inbox:
             When to look again, in seconds since 1970.
         """
         self.move(request, RequestState.WAITING_FOR_DATA, condition)
-        with self._write():
+        with self.writing():
             self.db.execute(
                 "UPDATE requests SET condition=?, look_at=?, updated=? WHERE id=?",
                 (condition, look_at, time.time(), request),
@@ -344,20 +336,18 @@ class Inbox:
         request, wanted
             The request's name, and what is wanted of it.
         """
-        with self._write():
+        with self.writing():
             self.db.execute("UPDATE requests SET wanted=? WHERE id=?", (wanted, request))
 
     def wanted(self, request: str) -> str:
-        """What was asked of the driver; also says that this one lives.
+        """What was asked of the driver.
 
         Parameters
         ----------
         request
             Its name.
         """
-        row = self.db.execute(
-            "SELECT wanted, heard FROM requests WHERE id=?", (request,)
-        ).fetchone()
+        row = self.db.execute("SELECT wanted FROM requests WHERE id=?", (request,)).fetchone()
         return str(row["wanted"]) if row is not None else ""
 
     def note(
@@ -377,7 +367,7 @@ class Inbox:
             Seconds until it is done.
         """
         now = time.time()
-        with self._write():
+        with self.writing():
             self.db.execute(
                 "UPDATE requests SET steps=?, message=?, eta_s=?, heard=?, updated=? WHERE id=?",
                 (json.dumps(dict(steps)), message, eta_s, now, now, request),
@@ -391,7 +381,7 @@ class Inbox:
         request, priority
             The request's name; higher goes first.
         """
-        with self._write():
+        with self.writing():
             self.db.execute("UPDATE requests SET priority=? WHERE id=?", (priority, request))
 
     def more_urgent(self, request: str) -> str:
@@ -408,34 +398,3 @@ class Inbox:
             (request, socket.gethostname()),
         )
         return next((str(row["id"]) for row in rows if driver_alive(row)), "")
-
-    # durations --------------------------------------------------------------------------------
-
-    def durations(self) -> dict[str, float]:
-        """Mean duration in s of the functions of steps, as seen so far."""
-        rows = self.db.execute("SELECT function, mean_s FROM durations")
-        return {row["function"]: float(row["mean_s"]) for row in rows}
-
-    def learn_durations(self, seen: Mapping[str, list[float]]) -> None:
-        """Add the durations of steps that have just run.
-
-        Parameters
-        ----------
-        seen
-            Function to durations in s.
-        """
-        if not any(seen.values()):
-            return
-        with self._write():
-            for function, values in seen.items():
-                row = self.db.execute(
-                    "SELECT samples, mean_s FROM durations WHERE function=?", (function,)
-                ).fetchone()
-                n, mean = (row["samples"], row["mean_s"]) if row is not None else (0, 0.0)
-                for value in values:
-                    n = min(n + 1, _MOST_SAMPLES)
-                    mean += (value - mean) / n
-                self.db.execute(
-                    "INSERT OR REPLACE INTO durations VALUES (?,?,?,?)",
-                    (function, n, mean, time.time()),
-                )

@@ -27,6 +27,7 @@ from daybreak.ledger.database import (
 from daybreak.ledger.digests import Digests
 from daybreak.ledger.failure import FailureKind
 from daybreak.ledger.keys import StepKey, step_key
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import LEDGER
 from daybreak.ledger.step import Plan, Step, StepResult, StepState
@@ -34,11 +35,6 @@ from daybreak.ledger.transitions import check_step
 from daybreak.products.folder import remove_folder, size_of
 
 _OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
-
-
-def ledger_path(root: Path) -> Path:
-    """Where the ledger of an output folder is."""
-    return root / ".daybreak" / "ledger.sqlite"
 
 
 class Ledger:
@@ -147,7 +143,8 @@ class Ledger:
             ).fetchone()
             if row is not None and row["digest"] == digest:
                 return
-            number = 1 + self._last_plan(request)
+            last = self.db.execute("SELECT MAX(plan) FROM steps WHERE request=?", (request,))
+            number = 1 + (last.fetchone()[0] or 0)
             self.db.execute("DELETE FROM plans WHERE request=? AND stage>=?", (request, stage))
             self.db.execute(
                 "INSERT INTO plans (request, number, created, digest, n_steps, stage) "
@@ -167,10 +164,6 @@ class Ledger:
                     for position, step in enumerate(plan.steps)
                 ],
             )
-
-    def _last_plan(self, request: str) -> int:
-        row = self.db.execute("SELECT MAX(plan) FROM steps WHERE request=?", (request,)).fetchone()
-        return int(row[0] or 0)
 
     def step_states(self) -> dict[str, StepState]:
         """State of every step of the request's plans."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from daybreak.errors import RequestNotFoundError
 from daybreak.ledger.database import database_error, open_database
-from daybreak.ledger.ledger import ledger_path
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.schema import LEDGER
 

@@ -20,7 +20,8 @@ from daybreak.engine.stop import StopToken
 from daybreak.errors import LedgerError, OutputError, RequestNotFoundError
 from daybreak.ledger import reading
 from daybreak.ledger.inbox import Inbox
-from daybreak.ledger.ledger import Ledger, ledger_path
+from daybreak.ledger.ledger import Ledger
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.reading import StepView
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import StepState

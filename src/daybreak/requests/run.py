@@ -22,8 +22,10 @@ from daybreak.errors import (
     OutputError,
     RequestCancelled,
 )
+from daybreak.ledger.durations import learn_durations, mean_durations
 from daybreak.ledger.inbox import Inbox
-from daybreak.ledger.ledger import Ledger, ledger_path
+from daybreak.ledger.ledger import Ledger
+from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import Plan, StepResult, StepState
 from daybreak.products.atomic import ensure_folder, remove_stale_partials
@@ -81,7 +83,7 @@ def run(
     opener
         Opens pools of workers, see :func:`daybreak.engine.run.run_plan`.
     inbox
-        The site's inbox; by default that of :func:`daybreak.ledger.inbox.home_folder`.
+        The site's inbox; by default that of :func:`daybreak.ledger.places.home_folder`.
 
     Returns
     -------
@@ -151,7 +153,7 @@ class Way:
             urgent=lambda: inbox.more_urgent(name),
             note=lambda steps, message, eta: inbox.note(name, steps, message, eta),
             progress=progress,
-            durations=inbox.durations() if progress is not None else {},
+            durations=mean_durations(inbox) if progress is not None else {},
             keep=keep,
         )
 
@@ -311,7 +313,7 @@ class Way:
                 opener=self.opener,
             )
         finally:
-            self.inbox.learn_durations(self.control.seen)
+            learn_durations(self.inbox, self.control.seen)
 
     def _begin(self) -> None:
         """Something has to be run."""

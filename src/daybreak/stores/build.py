@@ -20,7 +20,7 @@ from daybreak.stores.layout import Dataset
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import OWN_FOLDER, folder_of
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import Column, IndexTable, pack, run_key
+from daybreak.stores.table import IndexTable, TableColumn, pack, run_key
 from daybreak.stores.transfer import looks_like_fits
 
 OBS_INDEX, HDU_INDEX = "obs-index.fits.gz", "hdu-index.fits.gz"
@@ -181,33 +181,35 @@ def _obs_values(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]
     return values
 
 
-def _column(name: str, kind: str, unit: str, rows: list[dict[str, Any]]) -> Column | None:
+def _column(name: str, kind: str, unit: str, rows: list[dict[str, Any]]) -> TableColumn | None:
     values = [row.get(name) for row in rows]
     if all(value is None for value in values):
         return None
     if kind == "S":
         texts = [b"" if v is None else str(v).encode("ascii", "replace") for v in values]
-        return Column(np.array(texts, dtype="S"), unit)
+        return TableColumn(np.array(texts, dtype="S"), unit)
     good = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
     if kind == "f8":
         floats = [
             float(v) if ok and v is not None else np.nan for v, ok in zip(values, good, strict=True)
         ]
-        return Column(np.array(floats, dtype=np.float64), unit)
+        return TableColumn(np.array(floats, dtype=np.float64), unit)
     ints = [int(v) if ok and v is not None else 0 for v, ok in zip(values, good, strict=True)]
     mask = ~np.array(good, dtype=bool)
-    return Column(np.array(ints, dtype=np.int64), unit, mask if mask.any() else None)
+    return TableColumn(np.array(ints, dtype=np.int64), unit, mask if mask.any() else None)
 
 
-def _ids(runs: list[str]) -> Column:
+def _ids(runs: list[str]) -> TableColumn:
     try:
-        return Column(np.array([int(run) for run in runs], dtype=np.int64))
+        return TableColumn(np.array([int(run) for run in runs], dtype=np.int64))
     except (ValueError, OverflowError):
-        return Column(np.array([run.encode() for run in runs], dtype="S"))
+        return TableColumn(np.array([run.encode() for run in runs], dtype="S"))
 
 
-def _text_column(values: list[str]) -> Column:
-    return Column(np.array([v.encode("utf-8") for v in values] or [b""], dtype="S")[: len(values)])
+def _text_column(values: list[str]) -> TableColumn:
+    return TableColumn(
+        np.array([v.encode("utf-8") for v in values] or [b""], dtype="S")[: len(values)]
+    )
 
 
 def build_tables(
@@ -283,7 +285,7 @@ def _hdu_table(
     columns = {"OBS_ID": _ids([str(run) for run in texts[0]])}
     for name, values in zip(names, texts[1:6], strict=True):
         columns[name] = _text_column([str(v) for v in values])
-    columns["SIZE"] = Column(np.array(texts[6], dtype=np.int64), "byte")
+    columns["SIZE"] = TableColumn(np.array(texts[6], dtype=np.int64), "byte")
     return IndexTable(columns, _header("HDU"))
 
 

@@ -24,7 +24,7 @@ _MJD_ZERO = dt.datetime(1858, 11, 17)
 
 
 @dataclass(frozen=True)
-class Selection:
+class RunChoice:
     """Which runs of an index are meant; empty means all.
 
     Attributes
@@ -51,7 +51,7 @@ class Selection:
     @property
     def is_all(self) -> bool:
         """Whether nothing was selected."""
-        return self == Selection(radius=self.radius)
+        return self == RunChoice(radius=self.radius)
 
 
 def _split(line: str) -> list[str]:
@@ -204,7 +204,7 @@ def _matches_target(obs: IndexTable, target: str) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def choose(obs: IndexTable, selection: Selection) -> tuple[list[str], list[str]]:
+def choose(obs: IndexTable, selection: RunChoice) -> tuple[list[str], list[str]]:
     """Runs of an observation index that are meant.
 
     Returns

@@ -21,8 +21,10 @@ from daybreak.errors import (
     StoreError,
 )
 from daybreak.products.atomic import output_error
-from daybreak.stores.choose import Selection, choose
+from daybreak.stores.choose import RunChoice, choose
 from daybreak.stores.commit import check_names, commit, commit_master, recover
+from daybreak.stores.copy_plan import CopyPlan, Known, make_plan, read_sums
+from daybreak.stores.copy_progress import CopyResult, DatasetCopy, NoProgress, Progress
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, Landing
 from daybreak.stores.layout import (
@@ -35,16 +37,14 @@ from daybreak.stores.layout import (
 )
 from daybreak.stores.opening import open_source
 from daybreak.stores.paths import MASTER
-from daybreak.stores.plan import Known, Plan, make_plan, read_sums
-from daybreak.stores.progress import CopyResult, DatasetCopy, NoProgress, Progress
 from daybreak.stores.record import FileRecord, StoreFolder
 from daybreak.stores.source import (
     LocalSource,
     MissingSourceError,
-    Source,
+    StoreSource,
     TransientError,
 )
-from daybreak.stores.transfer import Carrier, Job, StoppedError
+from daybreak.stores.transfer import FileCarrier, Job, StoppedError
 
 _CHECKPOINT_S = 2.0
 _AHEAD = 16  # files that a disk may read ahead
@@ -52,7 +52,7 @@ _AHEAD = 16  # files that a disk may read ahead
 
 @dataclass
 class _Session:
-    source: Source
+    source: StoreSource
     store: StoreFolder
     result: CopyResult
     progress: Progress
@@ -131,7 +131,7 @@ class CopyOptions:
     """
 
     dataset: str | None = None
-    selection: Selection = field(default_factory=Selection)
+    selection: RunChoice = field(default_factory=RunChoice)
     overwrite: bool = False
     keep: bool = False
     dry_run: bool = False
@@ -204,14 +204,14 @@ def copy_store(
     return result
 
 
-def _workers(source: Source, folder: Path) -> int:
+def _workers(source: StoreSource, folder: Path) -> int:
     """How many transfers at a time: on one disk, more than there are cores only get in the way."""
     if source.is_local and Path(source.root).stat().st_dev == folder.stat().st_dev:
         return max(2, min(8, os.cpu_count() or 2))
     return source.workers
 
 
-def _destination(source: Source, folder: Path) -> Path:
+def _destination(source: StoreSource, folder: Path) -> Path:
     folder = folder.expanduser()
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file", "Name a folder as the destination.")
@@ -228,7 +228,7 @@ def _destination(source: Source, folder: Path) -> Path:
 
 
 def _open_datasets(
-    session: _Session, master: str | None, name: str | None, selection: Selection
+    session: _Session, master: str | None, name: str | None, selection: RunChoice
 ) -> None:
     source = session.source
     everything = datasets_of(source, master)
@@ -270,7 +270,7 @@ def _plan(session: _Session, known: Known, how: CopyOptions) -> list[Job]:
         session.result.failed[path] = "an index file can't be a data file too"
         del wanted[path]
     documents = [] if session.result.dry_run else session.source.documents()
-    plan: Plan = make_plan(
+    plan: CopyPlan = make_plan(
         session.source,
         session.store.root,
         known,
@@ -300,7 +300,7 @@ Queue = SimpleQueue[tuple[Job, Future[Arrived]]]
 def _run(session: _Session, jobs: list[Job], workers: int) -> None:
     for job, later in zip(jobs, jobs[_AHEAD:], strict=False):
         job.later = later.path
-    carrier = Carrier(session.source, session.store, session.stop, session.progress.advance)
+    carrier = FileCarrier(session.source, session.store, session.stop, session.progress.advance)
     session.progress.start(len(jobs), session.result.to_copy_bytes)
     pool = ThreadPoolExecutor(max_workers=max(1, min(workers, len(jobs))))
     landing, ready = Landing(session.store), Queue()

@@ -11,7 +11,7 @@ from daybreak.errors import StoreError
 from daybreak.products.jsontext import loads_shallow
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, resolve
-from daybreak.stores.source import MissingSourceError, Source, TransientError
+from daybreak.stores.source import MissingSourceError, StoreSource, TransientError
 from daybreak.stores.table import IndexTable, read_table
 
 INDEX_KEYS = ("name", "hduindx", "obsindx")
@@ -98,7 +98,7 @@ def parse_master(data: bytes, name: str) -> dict[str, Any]:
     return dict(content)
 
 
-def read_master(source: Source, master: str | None) -> tuple[dict[str, Any] | None, bytes]:
+def read_master(source: StoreSource, master: str | None) -> tuple[dict[str, Any] | None, bytes]:
     """The store's master file, parsed and as it is; None and no bytes if it has none.
 
     Raises
@@ -118,7 +118,7 @@ def read_master(source: Source, master: str | None) -> tuple[dict[str, Any] | No
     return parse_master(data, f"{source.name}/{name}"), data
 
 
-def _locate(source: Source, path: Any) -> tuple[str, str]:
+def _locate(source: StoreSource, path: Any) -> tuple[str, str]:
     """Path of an index file that an entry names, with or without ``.gz``, or the problem."""
     if not isinstance(path, str) or not path:
         return "", "the entry does not name it"
@@ -133,7 +133,7 @@ def _locate(source: Source, path: Any) -> tuple[str, str]:
     return safe, f"{path} is not there"
 
 
-def datasets_of(source: Source, master: str | None = None) -> list[Dataset]:
+def datasets_of(source: StoreSource, master: str | None = None) -> list[Dataset]:
     """All datasets of a store, in the order of its master file.
 
     Raises
@@ -157,7 +157,7 @@ def datasets_of(source: Source, master: str | None = None) -> list[Dataset]:
     return found
 
 
-def _unnamed_datasets(source: Source) -> list[Dataset]:
+def _unnamed_datasets(source: StoreSource) -> list[Dataset]:
     found: list[Dataset] = []
     for folder in source.indexed_folders():
         paths = [f"{folder}/{name}".lstrip("/") for name in _NAMES]
@@ -205,7 +205,7 @@ def select_datasets(datasets: list[Dataset], name: str | None, where: str) -> li
     return chosen[:1]
 
 
-def _read_index(source: Source, path: str) -> tuple[IndexTable, bytes]:
+def _read_index(source: StoreSource, path: str) -> tuple[IndexTable, bytes]:
     for attempt in (1, 2, 3, 4):
         try:
             data = source.read(path)
@@ -221,7 +221,7 @@ def _read_index(source: Source, path: str) -> tuple[IndexTable, bytes]:
     raise AssertionError
 
 
-def load_index(source: Source, dataset: Dataset) -> Index:
+def load_index(source: StoreSource, dataset: Dataset) -> Index:
     """Read both index files of a dataset and find the files of each run.
 
     Raises

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import StoreError
-from daybreak.stores.choose import Selection, choose, iso, start_mjd, target_names
+from daybreak.stores.choose import RunChoice, choose, iso, start_mjd, target_names
 from daybreak.stores.claims import claims_of
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.opening import open_source
 from daybreak.stores.quick import Facts, read_facts
-from daybreak.stores.source import Source
+from daybreak.stores.source import StoreSource
 
 _COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
 
@@ -241,7 +241,7 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def run_table(source: Source, index: Index) -> tuple[list[RunInfo], int | None, int]:
+def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | None, int]:
     """All runs of an index, with what their files say.
 
     Returns
@@ -288,7 +288,7 @@ def run_table(source: Source, index: Index) -> tuple[list[RunInfo], int | None, 
     return runs, total, len(stats) if source.is_local else len(paths)
 
 
-def count_dataset(source: Source, dataset: Dataset, index: Index | None = None) -> DatasetInfo:
+def count_dataset(source: StoreSource, dataset: Dataset, index: Index | None = None) -> DatasetInfo:
     """Everything about a dataset but its list of runs.
 
     Raises
@@ -301,7 +301,7 @@ def count_dataset(source: Source, dataset: Dataset, index: Index | None = None) 
 
 
 def _describe(
-    source: Source, dataset: Dataset, index: Index | None = None
+    source: StoreSource, dataset: Dataset, index: Index | None = None
 ) -> tuple[DatasetInfo, list[RunInfo], Index]:
     index = index or load_index(source, dataset)
     runs, size, files = run_table(source, index)
@@ -340,7 +340,7 @@ def list_store(
     path: str | Path | None = None,
     *,
     dataset: str | None = None,
-    selection: Selection | None = None,
+    selection: RunChoice | None = None,
     runs: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> StoreInfo:
@@ -380,7 +380,7 @@ def list_store(
         if not datasets:
             names = ", ".join(repr(d.name) for d in datasets_of(source, master))
             raise StoreError(f"{source.name} has no dataset {dataset!r}", f"It has: {names}.")
-    chosen = selection or Selection()
+    chosen = selection or RunChoice()
     found = []
     for each in datasets:
         if not each.available:

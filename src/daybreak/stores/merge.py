@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from daybreak.errors import StoreError
 from daybreak.stores.layout import rows_of
-from daybreak.stores.table import Array, Column, IndexTable
+from daybreak.stores.table import Array, IndexTable, TableColumn
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,19 +53,21 @@ def _factor(name: str, old: str, new: str) -> float:
         ) from None
 
 
-def _missing(like: Column, rows: int) -> Column:
+def _missing(like: TableColumn, rows: int) -> TableColumn:
     values = np.zeros((rows, *like.values.shape[1:]), dtype=like.values.dtype)
     if like.values.dtype.kind == "f":
         values[:] = np.nan
-        return Column(values, like.unit)
-    return Column(values, like.unit, None if like.is_text else np.ones(values.shape, dtype=bool))
+        return TableColumn(values, like.unit)
+    return TableColumn(
+        values, like.unit, None if like.is_text else np.ones(values.shape, dtype=bool)
+    )
 
 
-def _as_text(column: Column) -> Array:
+def _as_text(column: TableColumn) -> Array:
     return column.values if column.is_text else np.array(column.texts(), dtype="S")
 
 
-def _join(name: str, first: Column, second: Column) -> Column:
+def _join(name: str, first: TableColumn, second: TableColumn) -> TableColumn:
     """One column below the other, in the unit of the first (if it has one)."""
     a, b = first.values, second.values
     if first.is_text != second.is_text:
@@ -87,16 +89,16 @@ def _join(name: str, first: Column, second: Column) -> Column:
             for c in (first, second)
         ]
         mask = np.concatenate(parts)
-    return Column(np.concatenate([a, b]), first.unit or second.unit, mask)
+    return TableColumn(np.concatenate([a, b]), first.unit or second.unit, mask)
 
 
-def _join_ids(first: Column, second: Column) -> Column:
+def _join_ids(first: TableColumn, second: TableColumn) -> TableColumn:
     """OBS_ID as whole numbers in one store and as text in the other."""
     texts = [*first.texts(), *second.texts()]
     try:
-        return Column(np.array([int(text) for text in texts], dtype=np.int64))
+        return TableColumn(np.array([int(text) for text in texts], dtype=np.int64))
     except (ValueError, OverflowError):
-        return Column(np.array([text.encode() for text in texts], dtype="S"))
+        return TableColumn(np.array([text.encode() for text in texts], dtype="S"))
 
 
 def _has_reference(header: dict[str, Any]) -> bool:
@@ -145,7 +147,7 @@ def _with_times_of(table: IndexTable, header: dict[str, Any]) -> IndexTable:
         if name.upper() in _TIMES and column.values.dtype.kind == "f":
             values = convert_times(column.values.astype(np.float64), table.header, header)
             if not np.array_equal(values, column.values, equal_nan=True):
-                columns[name] = Column(values, column.unit, column.mask)
+                columns[name] = TableColumn(values, column.unit, column.mask)
     return IndexTable(columns, table.header, table.comments)
 
 
@@ -163,7 +165,7 @@ def stack(first: IndexTable, second: IndexTable) -> IndexTable:
     if not len(first) and not first.columns:
         return second
     second = _with_times_of(second, first.header)
-    columns: dict[str, Column] = {}
+    columns: dict[str, TableColumn] = {}
     for name, column in first.columns.items():
         other = second.column(name)
         columns[name] = _join(

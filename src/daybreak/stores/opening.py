@@ -10,12 +10,12 @@ from urllib.parse import unquote, urlsplit
 
 from daybreak.errors import StoreError
 from daybreak.stores.remote import FsspecSource, HttpSource
-from daybreak.stores.source import LocalSource, Source
+from daybreak.stores.source import LocalSource, StoreSource
 
 
 def open_source(
     where: str | Path, options: Mapping[str, Any] | None = None
-) -> tuple[Source, str | None]:
+) -> tuple[StoreSource, str | None]:
     """Open what the user named.
 
     Parameters
@@ -27,7 +27,7 @@ def open_source(
 
     Returns
     -------
-    source : Source
+    source : StoreSource
         The store's folder.
     master : str or None
         Name of the master file, if one was named.

@@ -12,13 +12,13 @@ from daybreak.stores.source import (
     CHUNK,
     MissingSourceError,
     OnStat,
-    Source,
     Stat,
+    StoreSource,
     TransientError,
 )
 
 
-class HttpSource(Source):
+class HttpSource(StoreSource):
     """A web server, through one kept-alive connection per thread."""
 
     workers = 16
@@ -60,7 +60,7 @@ class HttpSource(Source):
         return answer
 
     def stat(self, path: str) -> Stat | None:
-        """See `Source`."""
+        """See `StoreSource`."""
         for attempt in (1, 2, 3):
             try:
                 answer = self._ask("HEAD", path)
@@ -75,7 +75,7 @@ class HttpSource(Source):
         return None
 
     def chunks(self, path: str, on_stat: OnStat = None) -> Iterator[bytes]:
-        """See `Source`."""
+        """See `StoreSource`."""
         import urllib3
 
         import requests
@@ -110,7 +110,7 @@ def _http_stat(headers: Mapping[str, str]) -> Stat:
     return Stat(int(size) if size.isdigit() else None, mtime, precise=False)
 
 
-class FsspecSource(Source):
+class FsspecSource(StoreSource):
     """Anything else that fsspec opens: ``sftp:``, ``s3:``, ``memory:`` ...
 
     Parameters
@@ -149,7 +149,7 @@ class FsspecSource(Source):
         self._base = str(base).rstrip("/")
 
     def stat(self, path: str) -> Stat | None:
-        """See `Source`."""
+        """See `StoreSource`."""
         try:
             info = self._call(lambda: self._fs.info(f"{self._base}/{path}"))
         except (MissingSourceError, TransientError):
@@ -160,7 +160,7 @@ class FsspecSource(Source):
         return Stat(int(size) if size is not None else None, _mtime(info), precise=False)
 
     def chunks(self, path: str, on_stat: OnStat = None) -> Iterator[bytes]:
-        """See `Source`."""
+        """See `StoreSource`."""
         options = {"cache_type": "none"} if self._fs.protocol == "memory" else {}
         stream = self._call(lambda: self._fs.open(f"{self._base}/{path}", "rb", **options))
         with stream:

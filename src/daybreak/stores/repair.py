@@ -14,7 +14,7 @@ from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import HDU_KEYS, stack, unique
 from daybreak.stores.paths import UnsafePathError, folder_of
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import Column, IndexTable, pack
+from daybreak.stores.table import IndexTable, TableColumn, pack
 
 
 def repair_tables(
@@ -53,7 +53,7 @@ def _with_sizes(hdu: IndexTable, root: Path, paths: list[str]) -> IndexTable:
     """The rows with the true SIZE of their files."""
     sizes = np.array([(root / path).stat().st_size for path in paths], dtype=np.int64)
     name = next((n for n in hdu.columns if n.upper() == "SIZE"), "SIZE")
-    columns = {**hdu.columns, name: Column(sizes, "byte")}
+    columns = {**hdu.columns, name: TableColumn(sizes, "byte")}
     return IndexTable(columns, hdu.header, hdu.comments)
 
 

@@ -35,7 +35,7 @@ _MAX_BYTES = 1 << 30
 
 
 @dataclass
-class Column:
+class TableColumn:
     """One column.
 
     Attributes
@@ -57,10 +57,10 @@ class Column:
         """Whether it holds text."""
         return bool(self.values.dtype.kind == "S")
 
-    def take(self, rows: Array) -> Column:
+    def take(self, rows: Array) -> TableColumn:
         """The same column with these rows (indices or a mask)."""
         mask = None if self.mask is None else self.mask[rows]
-        return Column(self.values[rows], self.unit, mask)
+        return TableColumn(self.values[rows], self.unit, mask)
 
     def texts(self) -> list[str]:
         """Each value as text; an empty one where it is masked or a placeholder such as ``--``."""
@@ -99,15 +99,15 @@ class IndexTable:
         The header's COMMENT and HISTORY cards, as they are.
     """
 
-    columns: dict[str, Column]
+    columns: dict[str, TableColumn]
     header: dict[str, Any] = field(default_factory=dict)
     comments: tuple[bytes, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())).values) if self.columns else 0
 
-    def column(self, name: str) -> Column | None:
-        """Column of that name, whatever the case; None if there is none."""
+    def column(self, name: str) -> TableColumn | None:
+        """TableColumn of that name, whatever the case; None if there is none."""
         found = self.columns.get(name)
         if found is None:
             wanted = name.upper()
@@ -174,7 +174,7 @@ def _dtype(letter: str, repeat: int) -> Any:
     return (_DTYPES[letter], (repeat,)) if repeat != 1 else _DTYPES[letter]
 
 
-def _decode(raw: Array, letter: str, header: dict[str, Any], number: int) -> Column | None:
+def _decode(raw: Array, letter: str, header: dict[str, Any], number: int) -> TableColumn | None:
     unit = str(header.get(f"TUNIT{number}", "") or "").strip()
     if letter in "XPQ" or raw.dtype.kind == "V":
         return None  # bit fields and variable-length arrays have no place in an index
@@ -182,9 +182,9 @@ def _decode(raw: Array, letter: str, header: dict[str, Any], number: int) -> Col
         values = raw.astype(raw.dtype)  # a contiguous copy
         if (np.char.find(values, b"\0") >= 0).any():
             values = np.array([v.split(b"\0", 1)[0] for v in values.tolist()], dtype=raw.dtype)
-        return Column(np.char.rstrip(values).astype(raw.dtype), unit)
+        return TableColumn(np.char.rstrip(values).astype(raw.dtype), unit)
     if letter == "L":
-        return Column(raw == b"T", unit, raw == b"" if (raw == b"").any() else None)
+        return TableColumn(raw == b"T", unit, raw == b"" if (raw == b"").any() else None)
     values = raw.astype(raw.dtype.newbyteorder("="))
     mask = None
     null = header.get(f"TNULL{number}")
@@ -201,7 +201,7 @@ def _decode(raw: Array, letter: str, header: dict[str, Any], number: int) -> Col
             values = unsigned.astype(np.int64 if small else np.float64)
         else:
             values = values * float(scale) + float(zero)
-    return Column(values, unit, mask)
+    return TableColumn(values, unit, mask)
 
 
 def _inflate_all(data: bytes) -> bytes:
@@ -260,7 +260,7 @@ def _read_table(data: bytes) -> IndexTable:
     if data_size(header) > len(data) - start:
         raise DamagedFileError("truncated")
     rows = np.frombuffer(data, dtype=dtype, count=header["NAXIS2"], offset=start)
-    columns: dict[str, Column] = {}
+    columns: dict[str, TableColumn] = {}
     for i, (name, letter, _repeat) in enumerate(fields):
         column = _decode(rows[f"f{i}"], letter, header, i + 1)
         if column is not None and name not in columns:
@@ -289,7 +289,7 @@ def _pad(data: bytes, fill: bytes) -> bytes:
     return data + fill * (-len(data) % BLOCK)
 
 
-def _encode(column: Column) -> tuple[str, Array, int | None]:
+def _encode(column: TableColumn) -> tuple[str, Array, int | None]:
     """TFORM, big-endian values and TNULL of a column to be written."""
     values, mask, null = column.values, column.mask, None
     if column.is_text:

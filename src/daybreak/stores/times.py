@@ -13,7 +13,7 @@ from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import UnsafePathError, folder_of, inside
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import Column, IndexTable
+from daybreak.stores.table import IndexTable, TableColumn
 
 _TIMES = ("TSTART", "TSTOP")
 _REFERENCE = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT")
@@ -51,7 +51,7 @@ def with_exact_times(
                 except StoreError:
                     continue
                 values[i] = exact[0]
-        changed[name] = Column(values, column.unit, column.mask)
+        changed[name] = TableColumn(values, column.unit, column.mask)
     return IndexTable(changed, header, obs.comments)
 
 

@@ -14,7 +14,7 @@ from daybreak.stores.fits import FileChecker, FitsWalker
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, begin_writing
 from daybreak.stores.record import FileRecord, StoreFolder
-from daybreak.stores.source import CHUNK, MissingSourceError, Source, Stat, TransientError
+from daybreak.stores.source import CHUNK, MissingSourceError, Stat, StoreSource, TransientError
 
 ATTEMPTS = 6
 _WRITE_OUT = 1 << 24  # bytes of a large file after which the kernel begins to write them to disk
@@ -85,7 +85,7 @@ def _finish(checker: FileChecker) -> str:
     return "gzip" if checker.compressed else "fits"
 
 
-class Carrier:
+class FileCarrier:
     """Carries files from a source into a store; used by many threads at once.
 
     Parameters
@@ -100,7 +100,7 @@ class Carrier:
 
     def __init__(
         self,
-        source: Source,
+        source: StoreSource,
         store: StoreFolder,
         stop: threading.Event,
         on_bytes: Callable[[int], None],

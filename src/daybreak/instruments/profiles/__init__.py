@@ -29,7 +29,7 @@ _HINT = (
 
 
 @dataclass(frozen=True)
-class Source:
+class ProfileSource:
     """Where a profile is written.
 
     Attributes
@@ -99,7 +99,7 @@ def _files(folder: Path) -> list[Path]:
     return [p for p in paths if p.suffix == ".yaml" and not p.name.startswith(".")]
 
 
-def profile_sources() -> dict[str, tuple[Source, ...]]:
+def profile_sources() -> dict[str, tuple[ProfileSource, ...]]:
     """All profiles by name, each with the files that hold it, the strongest first.
 
     Raises
@@ -107,7 +107,7 @@ def profile_sources() -> dict[str, tuple[Source, ...]]:
     ConfigError
         If a folder can't be read, or a file's name can't be a profile's.
     """
-    found: dict[str, list[Source]] = {}
+    found: dict[str, list[ProfileSource]] = {}
     for folder in profile_folders():
         for path in _files(folder):
             if not NAME.fullmatch(path.stem) or path.stem == "auto":
@@ -115,9 +115,9 @@ def profile_sources() -> dict[str, tuple[Source, ...]]:
                     f"{path}: {path.stem!r} can't be the name of an instrument",
                     "Expected small letters, digits, '_' and '-', and not 'auto'.",
                 )
-            found.setdefault(path.stem, []).append(Source(path.stem, path))
+            found.setdefault(path.stem, []).append(ProfileSource(path.stem, path))
     for name in _shipped():
-        found.setdefault(name, []).append(Source(name))
+        found.setdefault(name, []).append(ProfileSource(name))
     return {name: tuple(found[name]) for name in sorted(found)}
 
 
@@ -134,11 +134,13 @@ def _unknown(name: str, names: dict[str, Any], where: str = "") -> ConfigError:
     )
 
 
-def _chain(name: str, sources: dict[str, tuple[Source, ...]]) -> list[tuple[Source, Layer]]:
+def _chain(
+    name: str, sources: dict[str, tuple[ProfileSource, ...]]
+) -> list[tuple[ProfileSource, Layer]]:
     """A profile and those that it extends, the base first."""
     if name not in sources:
         raise _unknown(name, sources)
-    chain: list[tuple[Source, Layer]] = []
+    chain: list[tuple[ProfileSource, Layer]] = []
     rank = 0
     while True:
         source = sources[name][rank]
@@ -160,7 +162,7 @@ def _chain(name: str, sources: dict[str, tuple[Source, ...]]) -> list[tuple[Sour
             raise ConfigError(f"{where}the profiles extend each other: {names} -> {name}", _HINT)
 
 
-def _layers(name: str, sources: dict[str, tuple[Source, ...]]) -> list[Layer]:
+def _layers(name: str, sources: dict[str, tuple[ProfileSource, ...]]) -> list[Layer]:
     """Layers of a profile without what is not a key of the model.
 
     What is recognised is not taken over from a profile of another name: its files are its own.
@@ -271,7 +273,7 @@ def _analysis(layer: Layer) -> Layer:
     return Layer(layer.name, values, lines)
 
 
-def _claims() -> Iterator[tuple[Source, Recognition]]:
+def _claims() -> Iterator[tuple[ProfileSource, Recognition]]:
     sources = profile_sources()
     for name, (strongest, *_) in sources.items():
         layers = [
@@ -284,7 +286,7 @@ def _claims() -> Iterator[tuple[Source, Recognition]]:
             yield strongest, profile.recognise
 
 
-def _choose(found: list[tuple[int, Source]], what: str) -> str:
+def _choose(found: list[tuple[int, ProfileSource]], what: str) -> str:
     """The longest claim; a site's own profile before a shipped one."""
     best = max((length, source.path is not None) for length, source in found)
     names = sorted({s.name for length, s in found if (length, s.path is not None) == best})

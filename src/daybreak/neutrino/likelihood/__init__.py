@@ -9,6 +9,6 @@ from daybreak.neutrino.likelihood.base import (
     Prepared,
     Vertex,
 )
-from daybreak.neutrino.likelihood.registry import get_likelihood
+from daybreak.neutrino.likelihood.known_models import get_likelihood
 
 __all__ = ["FIT_DTYPE", "Fit", "Likelihood", "Prepared", "Vertex", "get_likelihood"]

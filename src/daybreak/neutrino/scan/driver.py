@@ -14,10 +14,10 @@ from daybreak.errors import DaybreakError, EngineError
 from daybreak.neutrino.scan import pixels as sky
 from daybreak.neutrino.scan.journal import Journal, Rows
 from daybreak.neutrino.scan.pixels import Floats, Pixels
-from daybreak.neutrino.scan.pools import Pool
+from daybreak.neutrino.scan.pools import FitWorkers
 from daybreak.neutrino.scan.select import WHOLE_BELOW
 from daybreak.neutrino.scan.tree import Tree, Wanted
-from daybreak.neutrino.scan.work import Block
+from daybreak.neutrino.scan.work import PixelBlock
 
 #: blocks are made as long as this, so that the table and the display are up to date
 _BLOCK_S = 0.15
@@ -162,7 +162,7 @@ class Scan:
 
     tree: Tree
     journal: Journal
-    pool: Pool
+    pool: FitWorkers
     to_local: ToLocal
     first_seeds: Floats
     report: Report | None = None
@@ -252,7 +252,7 @@ class Scan:
         nside = self.tree.nsides[level]
         places = np.array([self._places[level, int(p)] for p in pixels])
         seeds = self._seeds(level, pixels)
-        future = self.pool.submit(Block(nside, pixels, places[:, 0], places[:, 1], seeds))
+        future = self.pool.submit(PixelBlock(nside, pixels, places[:, 0], places[:, 1], seeds))
         self._active[future] = (level, pixels)
         self._sent.update((level, int(p)) for p in pixels)
 

@@ -18,14 +18,14 @@ import numpy as np
 
 from daybreak.neutrino.event import Event
 from daybreak.neutrino.scan.journal import PIXEL_DTYPE, Rows
-from daybreak.neutrino.scan.work import Block, Fits, encode_event, fit_block
+from daybreak.neutrino.scan.work import Fits, PixelBlock, encode_event, fit_block
 
 #: the function that workers elsewhere have to call
 REMOTE_FUNCTION = "daybreak.neutrino.scan.work:scan_block"
 
 
 @dataclass(frozen=True)
-class Pool:
+class FitWorkers:
     """Somewhere to send blocks to.
 
     Attributes
@@ -38,7 +38,7 @@ class Pool:
         For records: ``threads``, ``processes`` or the engine's name.
     """
 
-    submit: Callable[[Block], Future[Rows]]
+    submit: Callable[[PixelBlock], Future[Rows]]
     workers: int
     name: str
 
@@ -51,11 +51,13 @@ def available_cores() -> int:
 
 
 @contextmanager
-def threads(prepared: Fits, workers: int) -> Iterator[Pool]:
+def threads(prepared: Fits, workers: int) -> Iterator[FitWorkers]:
     """Threads of this process, for likelihoods that release the interpreter's lock."""
     executor = ThreadPoolExecutor(workers, thread_name_prefix="scan")
     try:
-        yield Pool(lambda block: executor.submit(fit_block, prepared, block), workers, "threads")
+        yield FitWorkers(
+            lambda block: executor.submit(fit_block, prepared, block), workers, "threads"
+        )
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
 
@@ -77,19 +79,19 @@ def _start(prepared: Fits) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _fit_here(block: Block) -> Rows:
+def _fit_here(block: PixelBlock) -> Rows:
     if _here is None:
         raise RuntimeError("the worker was not started with an event")
     return fit_block(_here, block)
 
 
 @contextmanager
-def processes(prepared: Fits, workers: int) -> Iterator[Pool]:
+def processes(prepared: Fits, workers: int) -> Iterator[FitWorkers]:
     """Processes of this machine, each with a copy of the prepared likelihood."""
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(workers, context, _start, (prepared,))
     try:
-        yield Pool(lambda block: executor.submit(_fit_here, block), workers, "processes")
+        yield FitWorkers(lambda block: executor.submit(_fit_here, block), workers, "processes")
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         for process in list((executor._processes or {}).values()):
@@ -106,7 +108,7 @@ def remote(
     options: Mapping[str, Any],
     workers: int,
     name: str,
-) -> Pool:
+) -> FitWorkers:
     """Workers that are reached by sending them a payload, e.g. pilot jobs of a cluster.
 
     Parameters
@@ -124,7 +126,7 @@ def remote(
         "options": json.dumps(dict(options), sort_keys=True),
     }
 
-    def send(block: Block) -> Future[Rows]:
+    def send(block: PixelBlock) -> Future[Rows]:
         answer: Future[Rows] = Future()
 
         def arrived(done: Future[dict[str, Any]]) -> None:
@@ -143,4 +145,4 @@ def remote(
         submit(payload).add_done_callback(arrived)
         return answer
 
-    return Pool(send, workers, name)
+    return FitWorkers(send, workers, name)

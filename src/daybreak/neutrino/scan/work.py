@@ -34,7 +34,7 @@ class Fits(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class PixelBlock:
     """Pixels that are fitted together.
 
     Attributes
@@ -54,7 +54,7 @@ class Block:
     seeds: NDArray[np.float64]
 
 
-def fit_block(prepared: Fits, block: Block) -> Rows:
+def fit_block(prepared: Fits, block: PixelBlock) -> Rows:
     """Fit a block of pixels.
 
     Parameters
@@ -172,7 +172,7 @@ def scan_block(payload: Mapping[str, Any]) -> dict[str, Any]:
         ``rows``: the bytes of an array of PIXEL_DTYPE.
     """
     prepared = _prepared(payload["event"], payload["likelihood"], payload["options"])
-    block = Block(
+    block = PixelBlock(
         int(payload["nside"]),
         np.asarray(payload["pixels"], np.int64),
         np.asarray(payload["zenith_rad"], float),

@@ -15,7 +15,7 @@ from daybreak.requests.scan.request import HERE
 
 if TYPE_CHECKING:
     from daybreak.engine.pools.worker_pools import EnginePools
-    from daybreak.neutrino.scan.pools import Pool
+    from daybreak.neutrino.scan.pools import FitWorkers
     from daybreak.requests.scan.prepare import PreparedScan
 
 #: imported once by the fork server of a node's workers
@@ -95,7 +95,7 @@ class Sender:
 
 
 @contextmanager
-def fit_workers(prepared: PreparedScan, where: str, count: int, host: Host) -> Iterator[Pool]:
+def fit_workers(prepared: PreparedScan, where: str, count: int, host: Host) -> Iterator[FitWorkers]:
     """The workers of a scan.
 
     Parameters
@@ -128,7 +128,7 @@ def fit_workers(prepared: PreparedScan, where: str, count: int, host: Host) -> I
 
 
 @contextmanager
-def _engine_workers(prepared: PreparedScan, workers: int, host: Host) -> Iterator[Pool]:
+def _engine_workers(prepared: PreparedScan, workers: int, host: Host) -> Iterator[FitWorkers]:
     """The workers of an engine profile; each prepares the likelihood itself, once."""
     from daybreak.neutrino.scan.pools import remote
 

@@ -2,7 +2,7 @@
 
 ::
 
-    from daybreak.api.stores import copy_store, list_store
+    from daybreak.stores.verbs import copy_store, list_store
 
     result = copy_store("/mnt/observatory/dl3", "dl3", target="Crab")
     print(result.copied, result.failed)
@@ -17,12 +17,12 @@ from typing import Any
 
 from daybreak.errors import ConfigError, PartialResultError, StoreIntegrityError
 from daybreak.stores.build import IndexResult, index_store
-from daybreak.stores.choose import Selection, parse_date, read_run_list
+from daybreak.stores.choose import RunChoice, parse_date, read_run_list
 from daybreak.stores.copy import CopyOptions
 from daybreak.stores.copy import copy_store as _copy_store
+from daybreak.stores.copy_progress import CopyResult, DatasetCopy, Progress
 from daybreak.stores.listing import DatasetInfo, RunInfo, StoreInfo
 from daybreak.stores.listing import list_store as _list_store
-from daybreak.stores.progress import CopyResult, DatasetCopy, Progress
 from daybreak.stores.table import run_key
 from daybreak.stores.verify import Finding, VerifyResult, verify_store
 
@@ -32,8 +32,8 @@ __all__ = [
     "DatasetInfo",
     "Finding",
     "IndexResult",
+    "RunChoice",
     "RunInfo",
-    "Selection",
     "StoreInfo",
     "VerifyResult",
     "copy_store",
@@ -69,7 +69,7 @@ def select(
     radius: float = 3.0,
     after: str | None = None,
     before: str | None = None,
-) -> Selection:
+) -> RunChoice:
     """Which runs are meant; what is not given does not restrict.
 
     Parameters
@@ -98,7 +98,7 @@ def select(
     for date in (after, before):
         if date is not None:
             parse_date(date)
-    return Selection(chosen, target, _position(position), radius, after, before)
+    return RunChoice(chosen, target, _position(position), radius, after, before)
 
 
 def list_store(
@@ -106,7 +106,7 @@ def list_store(
     *,
     dataset: str | None = None,
     runs: bool = False,
-    selection: Selection | None = None,
+    selection: RunChoice | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> StoreInfo:
     """Datasets of a store and what is really there; see `daybreak.stores.listing.list_store`."""

@@ -19,7 +19,7 @@ from daybreak.stores.record import (
     parse_manifest,
     parse_sums,
 )
-from daybreak.stores.source import MissingSourceError, Source, Stat, TransientError
+from daybreak.stores.source import MissingSourceError, Stat, StoreSource, TransientError
 from daybreak.stores.transfer import Job, check_local, looks_like_fits
 
 
@@ -32,7 +32,7 @@ class Known:
 
 
 @dataclass
-class Plan:
+class CopyPlan:
     """What a copy has to do.
 
     Attributes
@@ -55,7 +55,7 @@ class Plan:
     kept: int = 0
 
 
-def read_sums(source: Source) -> dict[str, str]:
+def read_sums(source: StoreSource) -> dict[str, str]:
     """SHA-256 of the source's files: from ``SHA256SUMS``, and from its manifest.
 
     The manifest of a local source counts only for files whose size and time are still those of
@@ -107,7 +107,7 @@ def _lstat(path: str) -> os.stat_result | None:
 
 class _Inspector:
     def __init__(
-        self, source: Source, root: Path, known: Known, *, keep: bool, verify: bool
+        self, source: StoreSource, root: Path, known: Known, *, keep: bool, verify: bool
     ) -> None:
         self.source, self.root, self.known = source, root, known
         self.keep, self.verify = keep, verify
@@ -156,7 +156,7 @@ class _Inspector:
 
 
 def make_plan(
-    source: Source,
+    source: StoreSource,
     root: Path,
     known: Known,
     *,
@@ -167,7 +167,7 @@ def make_plan(
     keep: bool,
     verify: bool,
     workers: int,
-) -> Plan:
+) -> CopyPlan:
     """Find out what has to be transferred.
 
     Parameters
@@ -187,7 +187,7 @@ def make_plan(
     workers
         Threads.
     """
-    plan = Plan()
+    plan = CopyPlan()
     for path in others:
         record, here = known.records.get(path), _lstat(f"{root}/{path}")
         if record is not None and here is not None and record.fits(here):
@@ -206,8 +206,8 @@ def make_plan(
 
 
 def _sort_out(
-    plan: Plan,
-    source: Source,
+    plan: CopyPlan,
+    source: StoreSource,
     known: Known,
     asked: set[str],
     looks: Iterable[tuple[str, _Look]],
@@ -241,7 +241,7 @@ def _all_recorded(root: Path, known: Known, paths: list[str]) -> bool:
     return True
 
 
-def _within(plan: Plan, root: Path, paths: list[str]) -> list[str]:
+def _within(plan: CopyPlan, root: Path, paths: list[str]) -> list[str]:
     """The paths that no symbolic link leads outside; the others are noted as failed."""
     folders: dict[str, str] = {}
     good = []

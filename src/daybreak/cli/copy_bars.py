@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from daybreak.stores.progress import Progress
+    from daybreak.stores.copy_progress import Progress
 
 
 def _bar() -> Bar:
@@ -44,19 +44,19 @@ class _CopyBar:
         self._files = self._done = 0
 
     def start(self, files: int, size: int | None) -> None:
-        """See `daybreak.stores.progress.Progress`."""
+        """See `daybreak.stores.copy_progress.Progress`."""
         if files:
             self._files, self._bar = files, _bar()
             self._task = self._bar.add_task(f"copying 0/{files}", total=size)
             self._bar.start()
 
     def advance(self, size: int) -> None:
-        """See `daybreak.stores.progress.Progress`."""
+        """See `daybreak.stores.copy_progress.Progress`."""
         if self._bar is not None:
             self._bar.update(self._task, advance=size)
 
     def done(self, path: str) -> None:
-        """See `daybreak.stores.progress.Progress`."""
+        """See `daybreak.stores.copy_progress.Progress`."""
         self._done += 1
         if self._bar is not None:
             self._bar.update(self._task, description=f"copying {self._done}/{self._files}")

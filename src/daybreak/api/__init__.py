@@ -1,1 +1,0 @@
-"""The Python functions behind the commands: they do the same and return objects."""
