@@ -24,7 +24,12 @@ _OPEN = ("SUBMITTED", "RUNNING")
 
 
 def check(
-    out: Path, *, finished: bool = True, mark: str = "", jobs: Iterable[str] = ()
+    out: Path,
+    *,
+    finished: bool = True,
+    mark: str = "",
+    jobs: Iterable[str] = (),
+    home: Path | None = None,
 ) -> list[str]:
     """Everything that is wrong with an output folder that nobody works in.
 
@@ -38,6 +43,8 @@ def check(
         Text in the environment of the driver, which all that it starts inherits.
     jobs
         Cluster jobs of the request that are still there.
+    home
+        Folder of the inbox, if there is one.
     """
     path = out / ".daybreak" / "ledger.sqlite"
     findings = []
@@ -54,6 +61,11 @@ def check(
                 findings += unfinished(db)
     elif finished:
         findings.append("there is no ledger")
+    if home is not None and (home / "inbox.sqlite").exists():
+        with closing(sqlite3.connect(home / "inbox.sqlite", timeout=10)) as db:
+            db.row_factory = sqlite3.Row
+            findings += damage(db)
+            findings += arrivals(db, out, finished)
     if finished:
         findings += leftovers(out)
     if mark:
@@ -73,28 +85,40 @@ def illegal(db: sqlite3.Connection) -> list[str]:
     findings = []
     now: dict[tuple[str, str | None], str] = {}
     for row in db.execute("SELECT * FROM transitions ORDER BY id"):
-        who = (row["request"], row["step"])
-        first = "" if row["step"] is None else StepState.PENDING.value
-        before = now.get(who, first)
-        name = row["step"] or f"request {row['request']}"
+        who, name = (row["request"], row["step"]), row["step"]
+        before = now.get(who, StepState.PENDING.value)
         if row["old"] != before:
             findings.append(f"{name}: {row['old']} -> {row['new']}, but it was {before}")
-        if row["step"] is not None:
-            allowed = StepState(row["new"]) in STEP[StepState(row["old"])]
-        elif row["old"]:
-            allowed = RequestState(row["new"]) in REQUEST[RequestState(row["old"])]
-        else:
-            allowed = row["new"] == RequestState.RECEIVED.value
-        if not allowed:
+        if StepState(row["new"]) not in STEP[StepState(row["old"])]:
             findings.append(f"{name}: {row['old']} -> {row['new']} is not allowed")
         now[who] = row["new"]
     for row in db.execute("SELECT request, name, state FROM steps"):
         last = now.get((row["request"], row["name"]), StepState.PENDING.value)
         if last != row["state"]:
             findings.append(f"{row['name']} is {row['state']}, its last change says {last}")
-    for row in db.execute("SELECT id, state FROM requests"):
-        if now.get((row["id"], None)) != row["state"]:
-            findings.append(f"request {row['id']} is {row['state']}, not so its last change")
+    return findings
+
+
+def arrivals(db: sqlite3.Connection, out: Path, finished: bool) -> list[str]:
+    """Requests of the inbox whose folder this is: legal changes, nobody's name left on them."""
+    findings = []
+    for row in db.execute("SELECT * FROM requests WHERE out=?", (str(out),)).fetchall():
+        name, now = f"request {row['id']}", ""
+        for change in db.execute(
+            "SELECT * FROM transitions WHERE request=? ORDER BY id", (row["id"],)
+        ):
+            old, new = change["old"], change["new"]
+            if old != now:
+                findings.append(f"{name}: {old} -> {new}, but it was {now}")
+            if old and RequestState(new) not in REQUEST[RequestState(old)]:
+                findings.append(f"{name}: {old} -> {new} is not allowed")
+            now = new
+        if now != row["state"]:
+            findings.append(f"{name} is {row['state']}, not so its last change")
+        if finished and row["state"] in ("RECEIVED", "RUNNING"):
+            findings.append(f"{name} is {row['state']}, nobody drives it")
+        if finished and row["driver_pid"]:
+            findings.append(f"{name} still names driver {row['driver_pid']}")
     return findings
 
 
@@ -134,9 +158,10 @@ def products(db: sqlite3.Connection, out: Path) -> list[str]:
     for row in db.execute("SELECT name, outputs FROM steps WHERE state='DONE'"):
         for name, digest in json.loads(row["outputs"]).items():
             path = out / name
-            if not path.is_file():
+            found = sha256(path / ".manifest.json" if path.is_dir() else path)
+            if not found:
                 findings.append(f"{row['name']} is done, but {name} is not there")
-            elif sha256(path) != digest:
+            elif found != digest:
                 findings.append(f"{row['name']} is done, but {name} is not what it made")
             if name not in table or table[name]["digest"] != digest:
                 findings.append(f"{name} is not in the table of products as it is")
@@ -145,16 +170,10 @@ def products(db: sqlite3.Connection, out: Path) -> list[str]:
 
 def unfinished(db: sqlite3.Connection) -> list[str]:
     """Steps and requests that a driver that has ended left open."""
-    findings = [
+    return [
         f"{row['name']} is {row['state']}"
         for row in db.execute("SELECT name, state FROM steps WHERE state IN (?,?)", _OPEN)
     ]
-    for row in db.execute("SELECT id, state, driver_pid FROM requests"):
-        if row["state"] in ("RECEIVED", "RUNNING"):
-            findings.append(f"request {row['id']} is {row['state']}, nobody drives it")
-        if row["driver_pid"]:
-            findings.append(f"request {row['id']} still names driver {row['driver_pid']}")
-    return findings
 
 
 def leftovers(out: Path) -> list[str]:
@@ -180,8 +199,8 @@ def marked(mark: str) -> Iterator[tuple[int, str]]:
 
 
 def sha256(path: Path) -> str:
-    """Of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Of a file; '' if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def files(out: Path) -> dict[str, str]:

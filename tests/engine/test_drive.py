@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
+from daybreak.config.engine import load_engine
 from daybreak.engine.attempt import write_note
+from daybreak.engine.control import Control
 from daybreak.engine.execute import execute
 from daybreak.engine.pools.carrier import Trouble
 from daybreak.engine.progress import eta_s
-from daybreak.engine.run import run_plan
+from daybreak.engine.run import clear_abandoned, run_plan
 from daybreak.engine.schedulers.jobs import JobEnd
+from daybreak.engine.stop import StopReason, StopToken
 from daybreak.errors import InterruptedByUser, RequestCancelled, SchedulerError, WorkerLostError
-from daybreak.ledger import inbox as registry
 from daybreak.ledger import reading as ledger_view
-from daybreak.ledger.ledger import Ledger
-from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import Plan, Resources, StepState
 
 
@@ -36,8 +34,6 @@ def test_everything_there_starts_no_engine(here, step, root, monkeypatch):
     monkeypatch.setattr("daybreak.engine.run.open_pools", refuse)
     assert all(r.cached for r in run_plan(plan, root).values())
     assert {v.name: v.state for v in ledger_view.steps(root, "plan")} == {"a": "DONE", "b": "DONE"}
-    (view,) = ledger_view.requests(root)
-    assert view.state == "DONE" and not view.driver and not view.interrupted
 
 
 def test_a_changed_parameter_remakes_what_follows(here, step, root):
@@ -53,8 +49,8 @@ def test_products_of_a_step_that_now_fails_are_gone(here, step, root):
     run_plan(Plan((step("a"),)), root)
     results = run_plan(Plan((step("a", "fail"),)), root)
     assert results["a"].state is StepState.FAILED and not (root / "a.txt").exists()
-    (view,) = ledger_view.requests(root)
-    assert view.state == "FAILED" and view.reason == "a: ValueError: a number is odd"
+    (view,) = ledger_view.steps(root, "plan")
+    assert view.state == "FAILED" and view.reason == "ValueError: a number is odd"
 
 
 def test_an_interruption_in_this_process_is_named(here, step, root):
@@ -64,10 +60,10 @@ def test_an_interruption_in_this_process_is_named(here, step, root):
 
     plan = Plan((step("a"), step("b", inputs=["a.txt"])))
     with pytest.raises(InterruptedByUser, match="what was finished is kept"):
-        run_plan(plan, root, progress=stop)
+        run_plan(plan, root, control=Control(progress=stop))
     assert (root / "a.txt").exists()
-    (view,) = ledger_view.requests(root)
-    assert view.state == "PLANNED" and view.interrupted and "stopped" in view.reason
+    states = {v.name: v.state for v in ledger_view.steps(root, "plan")}
+    assert states == {"a": "DONE", "b": "PENDING"}
 
 
 @pytest.mark.parametrize(
@@ -129,8 +125,8 @@ def test_a_scheduler_that_refuses_ends_the_plan_with_its_words(here, step, root)
     here.trouble = Trouble("sbatch: invalid account", fatal=True)
     with pytest.raises(SchedulerError, match="invalid account"):
         run_plan(Plan((step("a"),)), root)
-    (view,) = ledger_view.requests(root)
-    assert view.state == "FAILED" and "invalid account" in view.reason
+    (view,) = ledger_view.steps(root, "plan")
+    assert view.state == "PENDING", "it was not begun, or it is begun again"
 
 
 def test_a_scheduler_that_does_not_answer_costs_no_attempt(here, step, root, monkeypatch):
@@ -148,77 +144,68 @@ def test_a_scheduler_that_does_not_answer_costs_no_attempt(here, step, root, mon
     here.trouble = Trouble("slurmctld does not answer", fatal=False)
     here.run = unavailable_then_fine
     heard = []
-    results = run_plan(Plan((step("a"), step("b"))), root, progress=heard.append)
+    results = run_plan(Plan((step("a"), step("b"))), root, control=Control(progress=heard.append))
     assert _states(results) == {"a": "DONE", "b": "DONE"} and len(calls) >= 7
     kinds = [a["kind"] for a in ledger_view.history(root, "plan", "a")["attempts"]]
     assert set(kinds[:-1]) == {"scheduler"} and kinds[-1] == ""
 
 
-def test_cancelled_from_outside(here, step, root, monkeypatch):
-    monkeypatch.setattr("daybreak.engine.driver._LOOK_AROUND_S", 0.0)
+def test_asked_to_end_by_another_thread(here, step, root):
+    """What is finished is kept; the next run goes on from there."""
+    token = StopToken()
 
     def cancel(payload):
-        with Ledger(root) as ledger:
-            ledger.want("cancel")
+        token.request(StopReason.CANCEL)
         return execute(payload)
 
     here.run = cancel
     plan = Plan((step("a"), step("b", inputs=["a.txt"]), step("c", inputs=["b.txt"])))
     with pytest.raises(RequestCancelled):
-        run_plan(plan, root)
-    (view,) = ledger_view.requests(root)
-    assert view.state == "CANCELLED" and view.steps["DONE"] >= 1 and view.steps["PENDING"] >= 1
+        run_plan(plan, root, control=Control(stop=token))
+    states = [v.state for v in ledger_view.steps(root, "plan")]
+    assert states.count("PENDING") >= 1
     here.run = execute
     assert set(_states(run_plan(plan, root)).values()) == {"DONE"}
-    assert ledger_view.requests(root)[0].state == "DONE"
 
 
-def test_urgent_requests_go_first(here, step, root, tmp_path, monkeypatch):
+def test_a_wish_from_elsewhere_is_asked_for(here, step, root):
+    asked = []
+    token = StopToken(lambda: asked.append(1) or StopReason.SHUTDOWN)
+    with pytest.raises(InterruptedByUser):
+        run_plan(Plan((step("a"),)), root, control=Control(stop=token))
+    assert asked == [1] and token.reason is StopReason.SHUTDOWN
+
+
+def test_urgent_requests_go_first(here, step, root, monkeypatch):
     """A nightly run holds its steps back while an alert's run on the same host."""
     monkeypatch.setattr("daybreak.engine.driver._LOOK_AROUND_S", 0.0)
-    alert = RequestInfo(id="alert", kind="scan", priority=10)
-    nightly = RequestInfo(id="nightly", kind="daily", priority=-10)
-    heard = []
+    looks, heard = [], []
 
-    def forget():
-        with registry._open() as db:
-            db.execute("DELETE FROM drivers WHERE request = 'alert'")
+    def urgent() -> str:
+        looks.append(len(here.taken))
+        return "alert" if len(looks) < 4 else ""
 
-    with registry.driving(alert, tmp_path):
-        assert registry.more_urgent(nightly) == "alert" and not registry.more_urgent(alert)
-        threading.Timer(0.7, forget).start()
-        started = time.monotonic()
-        run_plan(Plan((step("a"), step("b"))), root, request=nightly, progress=heard.append)
-        assert time.monotonic() - started > 0.6
-    assert not registry.more_urgent(nightly)
-
-
-def test_a_dead_driver_is_not_waited_for(tmp_path):
-    alert = RequestInfo(id="alert", priority=10)
-    with registry.driving(alert, tmp_path):
-        with registry._open() as db:
-            db.execute("UPDATE drivers SET pid = 4194303 WHERE request = 'alert'")
-        assert not registry.more_urgent(RequestInfo(id="nightly"))
+    control = Control(urgent=urgent, progress=heard.append)
+    run_plan(Plan((step("a"), step("b"))), root, control=control)
+    assert looks[:4] == [0, 0, 0, 0] and len(here.taken) == 2
+    assert any("waits for the more urgent alert" in event.message for event in heard)
 
 
 def test_the_time_left_is_told(here, step, root):
-    registry.learn_durations({"sample_steps:write": [10.0, 20.0], "sample_steps:slow": [100.0]})
     known = {"sample_steps:write": 15.0, "sample_steps:slow": 100.0}
     steps = [step("a"), step("b"), step("c", "slow")]
     assert eta_s(steps, known, 1) == pytest.approx(130.0)
     assert eta_s(steps, known, 2, running_s=10.0) == pytest.approx(60.0)
     assert eta_s(steps[2:], known, 8) == pytest.approx(100.0)
     assert eta_s([step("x", "fail")], known, 1) is None and eta_s([], known, 1) == 0.0
-    assert set(known) <= set(registry.durations())
 
 
-def test_without_a_place_for_the_registry(here, step, root, monkeypatch, tmp_path):
-    """Nothing depends on the registry: a home that can't be written to is no obstacle."""
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path / "file" / "state"))
-    assert run_plan(Plan((step("a"),)), root)["a"].state is StepState.DONE
-    assert registry.known_requests() == [] and registry.durations() == {}
-    assert registry.more_urgent(RequestInfo()) == ""
+def test_who_asked_is_told_how_many_steps_are_in_which_state(here, step, root):
+    noted = []
+    control = Control(note=lambda steps, message, eta: noted.append(steps))
+    run_plan(Plan((step("a"), step("b", "fail"))), root, control=control)
+    assert noted[-1] == {"DONE": 1, "FAILED": 1}
+    assert set(control.seen) == {"sample_steps:write"}
 
 
 def test_many_steps_in_a_chain_and_side_by_side(here, step, root):
@@ -230,21 +217,10 @@ def test_many_steps_in_a_chain_and_side_by_side(here, step, root):
     assert set(_states(results).values()) == {"DONE"} and len(results) == 300
 
 
-def test_the_folder_of_a_driver_killed_at_its_very_end_goes(
-    here, step, root, tmp_path, monkeypatch
-):
-    """Nothing is left to do, so no engine is started whose folder would replace it."""
+def test_what_a_killed_driver_left_is_taken_away(root, tmp_path, monkeypatch):
     monkeypatch.setattr("daybreak.engine.pools.sizing._short_tmp", lambda: str(tmp_path))
-    plan = Plan((step("a"),))
-    run_plan(plan, root)
-    with Ledger(root, RequestInfo()) as ledger:
-        ledger.receive()
-        ledger.move(RequestState.PLANNED, "")
-        ledger.move(RequestState.RUNNING)
     left = tmp_path / "daybreak-engine-left"
     left.mkdir()
     (left / ".owner").touch()
-    assert all(result.cached for result in run_plan(plan, root).values())
+    assert clear_abandoned(load_engine(None), "plan", root) == []
     assert not left.exists()
-    (view,) = ledger_view.requests(root)
-    assert view.state == "DONE"

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from checker import marked
 
+from daybreak.engine.control import Control
 from daybreak.engine.run import run_plan
 from daybreak.ledger import reading as ledger_view
 from daybreak.ledger.step import Plan, Resources
@@ -54,7 +55,7 @@ def test_a_plan_from_end_to_end(step, root):
         step("report", "tell_upstream", inputs=["b.txt", "bad.txt", "skipped.txt"], tolerant=True),
     ))  # fmt: skip
     heard = []
-    results = _run(plan, root, progress=heard.append)
+    results = _run(plan, root, control=Control(progress=heard.append))
     assert _states(results) == {
         "a": "DONE",
         "b": "DONE",
@@ -133,6 +134,9 @@ DRIVER = """
 import sys
 from pathlib import Path
 from daybreak.errors import DaybreakError
+from daybreak.engine.control import Control
+from daybreak.cli.running import stop_on_signals
+from daybreak.engine.control import Control
 from daybreak.engine.run import run_plan
 from daybreak.ledger.step import Plan, Step
 from daybreak.products.lock import folder_lock
@@ -147,7 +151,10 @@ steps += [
 try:
     with folder_lock(root):
         preload = ("daybreak.engine.execute",)
-        results = run_plan(Plan(tuple(steps)), root, workers=2, preload=preload)
+        with stop_on_signals() as stop:
+            results = run_plan(
+                Plan(tuple(steps)), root, workers=2, preload=preload, control=Control(stop=stop)
+            )
 except DaybreakError as error:
     print(f"{type(error).__name__}: {error}", file=sys.stderr)
     sys.exit(error.exit_code)

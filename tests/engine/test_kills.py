@@ -15,8 +15,9 @@ from trials import LOCAL, Bench, can_mount, describe, run_trial
 from daybreak.engine.attempt import note_path, read_note, write_note
 from daybreak.engine.execute import execute
 from daybreak.engine.settle import recover
+from daybreak.ledger.inbox import Inbox
 from daybreak.ledger.ledger import Ledger
-from daybreak.ledger.request import RequestState
+from daybreak.ledger.request import RequestInfo, RequestState
 from daybreak.ledger.step import Plan, StepResult, StepState
 from daybreak.products.digest import file_digest
 
@@ -27,24 +28,32 @@ from daybreak.products.digest import file_digest
 def done(root, step) -> Path:
     """A folder in which a plan of one step has been run, as a driver leaves it."""
     one = step("a")
+    with Inbox(root.parent / "home") as inbox:
+        inbox.submit(RequestInfo(id="plan", key="k", out=root))
+        inbox.claim("plan")
+        for state in (RequestState.PLANNED, RequestState.RUNNING, RequestState.DONE):
+            inbox.move("plan", state)
+        inbox.release("plan")
     with Ledger(root) as ledger:
-        ledger.receive()
+        ledger.enter()
         ledger.enter_plan(Plan((one,)), "plan")
-        ledger.move(RequestState.PLANNED)
-        ledger.move(RequestState.RUNNING)
         key = ledger.key(one)
         number = ledger.submitted(one, key, "default", 500, root / "a.log")
         (root / "a.txt").write_text("A")
         outputs = {str(root / "a.txt"): file_digest(root / "a.txt")}
         result = StepResult("a", StepState.DONE, outputs=outputs)
         ledger.ended(one, key, result, number, {"started": 1.0})
-        ledger.move(RequestState.DONE)
     return root
 
 
-def _sql(text):
+def _check(out, **values):
+    return check(out, home=out.parent / "home", **values)
+
+
+def _sql(text, inbox=False):
     def change(out):
-        with sqlite3.connect(out / ".daybreak" / "ledger.sqlite") as db:
+        path = out.parent / "home" / "inbox.sqlite"
+        with sqlite3.connect(path if inbox else out / ".daybreak" / "ledger.sqlite") as db:
             assert db.execute(text).rowcount, "the test changes nothing"
 
     return change
@@ -59,6 +68,7 @@ def _file(name):
 
 
 _ATTEMPT = "INSERT INTO attempts SELECT request, step, 2, {state}, key, pool, memory_mb, host, pid, job, submitted, started, ended, exit_code, peak_mb, kind, reason FROM attempts"  # noqa: E501
+_ARRIVAL = "INSERT INTO transitions (request, old, new, time, reason) VALUES "
 _CHANGE = "INSERT INTO transitions (request, step, old, new, time, reason) VALUES "
 DAMAGE = {
     "product changed": (_file("a.txt"), "a.txt is not what it made"),
@@ -67,8 +77,8 @@ DAMAGE = {
     "note": (_file(".daybreak/attempts/a.1.json"), "left"),
     "scratch": (_file(".daybreak/engine/x/y"), "left"),
     "step open": (_sql("UPDATE steps SET state='RUNNING'"), "a is RUNNING"),
-    "request open": (_sql("UPDATE requests SET state='RUNNING'"), "nobody drives it"),
-    "driver": (_sql("UPDATE requests SET driver_pid=7"), "still names driver 7"),
+    "request open": (_sql("UPDATE requests SET state='RUNNING'", inbox=True), "nobody drives it"),
+    "driver": (_sql("UPDATE requests SET driver_pid=7", inbox=True), "still names driver 7"),
     "attempt open": (_sql("UPDATE attempts SET state='RUNNING'"), "has no end"),
     "done twice": (_sql(_ATTEMPT.format(state="'DONE'")), "done 2 times"),
     "attempt missing": (_sql("UPDATE attempts SET number=3"), "numbered [3]"),
@@ -80,14 +90,14 @@ DAMAGE = {
     ),
     "gap": (_sql(f"{_CHANGE} ('plan', 'a', 'FAILED', 'PENDING', 1, '')"), "but it was DONE"),
     "request illegal": (
-        _sql(f"{_CHANGE} ('plan', NULL, 'DONE', 'RUNNING', 1, '')"),
+        _sql(f"{_ARRIVAL} ('plan', 'DONE', 'RUNNING', 1, '')", inbox=True),
         "DONE -> RUNNING is not allowed",
     ),
 }
 
 
 def test_the_checker_is_content_with_a_sound_folder(done):
-    assert check(done) == []
+    assert _check(done) == []
     assert list(files(done)) == ["a.txt"]
 
 
@@ -95,7 +105,7 @@ def test_the_checker_is_content_with_a_sound_folder(done):
 def test_the_checker_finds(done, damage):
     change, finding = DAMAGE[damage]
     change(done)
-    assert any(finding in text for text in check(done)), check(done)
+    assert any(finding in text for text in _check(done)), _check(done)
 
 
 def test_the_checker_finds_processes_and_jobs(done):
@@ -121,7 +131,7 @@ def test_products_are_announced_before_they_get_their_names(root, step, renamed)
     """Lost between the renaming and the answer: adopted. Lost before the renaming: run again."""
     one = step("a")
     with Ledger(root) as ledger:
-        ledger.receive()
+        ledger.enter()
         ledger.enter_plan(Plan((one,)), "plan")
         key = ledger.key(one)
         number = ledger.submitted(one, key, "default", 500, root / "a.log")
@@ -134,7 +144,7 @@ def test_products_are_announced_before_they_get_their_names(root, step, renamed)
                 "outputs": {"out": str(root / "a.txt")},
                 "params": {},
                 "note": str(note),
-                "key": key,
+                "key": key.key,
             }
         )
         values = read_note(note)

@@ -105,26 +105,23 @@ def ideal_s(left: Sequence[str], workers: int, scale: float) -> float:
 
 
 def drive(options: argparse.Namespace) -> Mapping[str, object]:
-    """Run the plan; how it ended."""
-    from daybreak.config.engine import load_engine
-    from daybreak.engine.run import run_plan
-    from daybreak.ledger.request import RequestInfo
-    from daybreak.products.atomic import ensure_folder, remove_stale_partials
-    from daybreak.products.lock import folder_lock
+    """Run the plan as any request is run; how it ended."""
+    from trial_request import TrialRequest
 
-    out = ensure_folder(options.out.resolve())
-    profile = load_engine(options.engine)
-    with folder_lock(out):
-        remove_stale_partials(out)
-        results = run_plan(
-            plan(out, scale=options.scale, hungry=options.hungry),
-            out,
-            request=RequestInfo(id="trial", engine=profile.name),
-            engine=profile,
-            workers=options.workers,
-            preload=("trial_plan",),
-        )
-    return {r.name: [r.state.value, r.cached, r.reason] for r in results.values()}
+    from daybreak.cli.running import stop_on_signals
+    from daybreak.requests.run import run
+    from daybreak.requests.target import TargetSpec
+
+    request = TrialRequest(
+        target=TargetSpec(name="trial"),
+        out=options.out.resolve(),
+        options={"engine": {"profile": options.engine or "local", "workers": options.workers}},
+        scale=options.scale,
+        hungry=options.hungry,
+    )
+    with stop_on_signals() as stop:
+        result = run(request, stop=stop)
+    return {r.name: [r.state.value, r.cached, r.reason] for r in result.steps.values()}
 
 
 def main() -> int:

@@ -149,7 +149,7 @@ class Bench:
                 raise RuntimeError(self.said(out).read_text()[-2000:])
             spent.append(time.monotonic() - began)
             gone(self, mark)
-            findings = check(out, mark=mark, jobs=self.jobs())
+            findings = check(out, mark=mark, jobs=self.jobs(), home=self.work / "state")
             found = files(out)
             if findings or (self.reference and found != self.reference):
                 raise RuntimeError(f"an undisturbed run is not right: {findings}")
@@ -316,7 +316,9 @@ def _disturb_cluster(
 def _after_driver(bench: Bench, trial: Trial, mark: str, out: Path) -> None:
     """What must hold as soon as the driver has gone, before anything is resumed."""
     trial.gone_s = gone(bench, mark)
-    trial.findings += check(out, finished=False, mark=mark, jobs=bench.jobs())
+    trial.findings += check(
+        out, finished=False, mark=mark, jobs=bench.jobs(), home=bench.work / "state"
+    )
     wrong = {n for n, d in files(out).items() if ".partial-" not in n and n in bench.reference
              and d != bench.reference[n]}  # fmt: skip
     trial.findings += [f"{name} has its own name and is not whole" for name in sorted(wrong)]
@@ -355,12 +357,12 @@ def _resume(bench: Bench, trial: Trial, out: Path, code: int) -> None:
     trial.repeated = len(made_anew)
     trial.findings += [f"{name} was whole and was made again" for name in made_anew]
     gone(bench, mark)
-    trial.findings += check(out, mark=mark, jobs=bench.jobs())
+    trial.findings += check(out, mark=mark, jobs=bench.jobs(), home=bench.work / "state")
 
 
 def _judge(bench: Bench, trial: Trial, out: Path, hungry: str) -> None:
     """What must hold at the end."""
-    trial.findings += check(out)
+    trial.findings += check(out, home=bench.work / "state")
     scratch = list((bench.work / "t").iterdir())
     if trial.kind != "node":  # nobody can tidy up after a node that lost its power but its next job
         trial.findings += [f"left in the temporary folder: {path.name}" for path in scratch]

@@ -150,7 +150,7 @@ def test_other_contours_need_no_new_fits(event: Path, whole: Path, tmp_path: Pat
 
 
 def journal_size(folder: Path) -> int:
-    return sum(p.stat().st_size for p in folder.glob(".daybreak/scan/pixels-*.bin"))
+    return sum(p.stat().st_size for p in folder.glob(".daybreak/work/pixels/pixels.bin"))
 
 
 @pytest.mark.slow
