@@ -19,6 +19,7 @@ from daybreak.ledger.inbox import Inbox
 from daybreak.ledger.places import ledger_path
 from daybreak.ledger.request import RequestState
 from daybreak.products.lock import folder_lock
+from daybreak.requests import look
 from daybreak.requests import manage as api
 
 CHEAP = ("maps.enabled=false", "lightcurve.enabled=false", "spectrum.enabled=false")
@@ -78,7 +79,7 @@ def done(here, run, sound_store, tmp_path):
 
 
 def _name(out):
-    return api.find(out).id
+    return look.find(out).id
 
 
 def test_nothing_is_known_yet(run):
@@ -273,7 +274,7 @@ def test_a_driver_that_does_not_answer(run, done, monkeypatch):
         inbox.db.execute("UPDATE requests SET driver_host = 'elsewhere'")
     killed = []
     monkeypatch.setattr(os, "kill", lambda *a: killed.append(a))
-    view = api.find(done)
+    view = look.find(done)
     assert view.driver_alive is None and not view.interrupted
     with pytest.raises(OutputError, match="has not answered"):
         api.cancel(view, wait_s=0.5)
@@ -326,5 +327,5 @@ def test_engine_settings_do_not_matter_to_the_products(here, done, sound_store):
 def test_find_needs_a_request(tmp_path, monkeypatch):
     monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path))
     with pytest.raises(RequestNotFoundError):
-        api.find(tmp_path)
-    assert api.status() == []
+        look.find(tmp_path)
+    assert look.status() == []
