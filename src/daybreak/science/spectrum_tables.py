@@ -29,7 +29,8 @@ def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.nda
             "alpha": response.alpha,
             "background": background,
             "excess": response.n_on - background,
-            "npred": background + signal,
+            "model_signal": signal,
+            "model_total": background + signal,
             "in_fit": fitted,
         }
     )
