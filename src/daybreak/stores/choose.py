@@ -136,11 +136,11 @@ def target_names(obs: IndexTable) -> list[str]:
 
 def start_mjd(obs: IndexTable) -> Floats:
     """Start of each run as MJD in the index's own time scale; NaN where it does not say."""
-    reference = obs.header.get("MJDREFI")
+    reference = obs.meta.get("MJDREFI")
     start = obs.floats("TSTART")
     mjd = np.full(len(obs), np.nan)
     if isinstance(reference, int | float):
-        mjd = float(reference) + float(obs.header.get("MJDREFF") or 0.0) + start / 86400.0
+        mjd = float(reference) + float(obs.meta.get("MJDREFF") or 0.0) + start / 86400.0
     dates, times = obs.texts("DATE-OBS"), obs.texts("TIME-OBS")
     for i in np.flatnonzero(~np.isfinite(mjd)):
         if dates[i]:

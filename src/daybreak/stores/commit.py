@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from daybreak.errors import StoreError
 from daybreak.products.atomic import output_error
 from daybreak.stores.claims import claims_of
@@ -219,20 +221,28 @@ def _new_bytes(
 
 
 def same_table(first: IndexTable, second: IndexTable) -> bool:
-    """Whether two tables hold the same rows in the same order and the same columns."""
-    if len(first) != len(second) or list(first.columns) != list(second.columns):
+    """Whether two tables hold the same rows in the same order, columns and header.
+
+    Parameters
+    ----------
+    first, second
+        Two indices.
+    """
+    if len(first) != len(second) or first.colnames != second.colnames:
         return False
-    for name, column in first.columns.items():
-        other = second.columns[name]
-        if column.unit != other.unit or column.values.dtype != other.values.dtype:
+    for column, other in zip(first.columns.values(), second.columns.values(), strict=True):
+        types = [c.dtype.newbyteorder("=") for c in (column, other)]
+        if types[0] != types[1] or str(column.unit or "") != str(other.unit or ""):
             return False
-        if column.values.tobytes() != other.values.tobytes():
+        masks = [np.ma.getmaskarray(c.data) for c in (column, other)]
+        values = [np.ma.getdata(c.data) for c in (column, other)]
+        numbers = types[0].kind in "fc"
+        if not np.array_equal(masks[0], masks[1]):
             return False
-        masks = [None if c.mask is None else c.mask.tobytes() for c in (column, other)]
-        if masks[0] != masks[1]:
+        if not np.array_equal(values[0], values[1], equal_nan=numbers):
             return False
-    return {k: repr(v) for k, v in first.header.items()} == {
-        k: repr(v) for k, v in second.header.items()
+    return {k: repr(v) for k, v in first.meta.items()} == {
+        k: repr(v) for k, v in second.meta.items()
     }
 
 

@@ -368,13 +368,16 @@ def _take(session: _Session, landing: Landing, job: Job, future: Future[Arrived]
 
 def _settle(session: _Session, landing: Landing) -> None:
     result = session.result
-    for record, error in landing.settle():
-        session.progress.done(record.path)
+    landing.settle()
+    while landing.named:
+        record, error = landing.named[0]
         if error is not None:
             result.failed[record.path] = error.what if isinstance(error, StoreError) else str(error)
-            continue
-        session.sound.add(record.path)
-        session.fresh.append(record)
-        result.copied += 1
-        result.copied_bytes += record.size
-        result.checks[record.check] = result.checks.get(record.check, 0) + 1
+        else:
+            session.sound.add(record.path)
+            session.fresh.append(record)
+            result.copied += 1
+            result.copied_bytes += record.size
+            result.checks[record.check] = result.checks.get(record.check, 0) + 1
+        landing.named.pop(0)
+        session.progress.done(record.path)

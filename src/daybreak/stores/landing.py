@@ -57,11 +57,14 @@ class Landing:
     ----------
     store
         Where they go.
+    named
+        Files that `settle` has given their names, or the error why it could not; who has written
+        one down takes it away.
     """
 
     store: StoreFolder
+    named: list[tuple[FileRecord, Exception | None]] = field(default_factory=list)
     _waiting: list[Arrived] = field(default_factory=list)
-    _named: list[tuple[FileRecord, Exception | None]] = field(default_factory=list)
     _bytes: int = 0
     _since: float = 0.0
     _whole_disk: bool = True
@@ -80,21 +83,18 @@ class Landing:
         full = len(self._waiting) >= BATCH_FILES or self._bytes >= BATCH_BYTES
         return full or time.monotonic() - self._since > patience
 
-    def settle(self) -> list[tuple[FileRecord, Exception | None]]:
-        """Sync what waits and give it its names.
+    def settle(self) -> None:
+        """Sync what waits and give it its names: it is in `named` then.
 
-        Returns
-        -------
-        list of (FileRecord, Exception or None)
-            The error is why a file could not be given its name.
+        A Ctrl-C in between loses none: the next call goes on.
 
         Raises
         ------
         OSError
             If the disk is full or failing; nothing of the batch has its name then.
         """
-        if not self._waiting and not self._named:
-            return []
+        if not self._waiting and not self.named:
+            return
         try:
             self._sync(self._waiting)
         except OSError:
@@ -102,13 +102,12 @@ class Landing:
                 arrived.part.unlink(missing_ok=True)
             self._waiting, self._bytes = [], 0
             raise
-        while self._waiting:  # a Ctrl-C in between loses none: the next call goes on
-            self._named.append((self._waiting[0].record, self._name(self._waiting[0])))
+        while self._waiting:
+            self.named.append((self._waiting[0].record, self._name(self._waiting[0])))
             self._waiting.pop(0)
-        done, self._named, self._bytes = self._named, [], 0
-        for folder in {(self.store.root / r.path).parent for r, error in done if error is None}:
+        self._bytes = 0
+        for folder in {(self.store.root / r.path).parent for r, bad in self.named if bad is None}:
             sync_folder(folder)
-        return done
 
     def _sync(self, batch: list[Arrived]) -> None:
         library = _libc() if self._whole_disk else None

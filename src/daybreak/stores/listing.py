@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +13,9 @@ import numpy as np
 from daybreak.errors import StoreError
 from daybreak.stores.choose import RunChoice, choose, iso, start_mjd, target_names
 from daybreak.stores.claims import claims_of
+from daybreak.stores.facts import facts_of
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.opening import open_source
-from daybreak.stores.quick import Facts, read_facts
 from daybreak.stores.source import StoreSource
 
 _COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
@@ -115,50 +111,6 @@ class StoreInfo:
         return asdict(self)
 
 
-class FactsCache:
-    """Facts of event lists by path, size and time, kept in the user's cache folder."""
-
-    def __init__(self, root: str) -> None:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        name = hashlib.sha256(root.encode()).hexdigest()[:24]
-        self._path = Path(base).expanduser() / "daybreak" / "stores" / f"{name}.json"
-        self._known: dict[str, list[Any]] = {}
-        self._new = False
-        try:
-            content = json.loads(self._path.read_bytes())
-            self._known = content if isinstance(content, dict) else {}
-        except (OSError, ValueError):
-            self._known = {}
-
-    def get(self, path: str, stat: os.stat_result) -> Facts | None:
-        """Facts of a file that has not changed since; None if they are not known."""
-        entry = self._known.get(path)
-        if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
-            try:
-                return Facts(*entry[2:])
-            except TypeError:
-                return None
-        return None
-
-    def put(self, path: str, stat: os.stat_result, facts: Facts) -> None:
-        """Remember."""
-        values = [facts.events, facts.ontime, facts.livetime, facts.has_events]
-        self._known[path] = [stat.st_size, stat.st_mtime_ns, *values]
-        self._new = True
-
-    def save(self) -> None:
-        """Write it, if that is possible; a listing does not fail for its cache."""
-        if not self._new:
-            return
-        part = self._path.with_suffix(f".{os.getpid()}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._known, separators=(",", ":")))
-            part.replace(self._path)
-        except OSError:
-            part.unlink(missing_ok=True)
-
-
 def _stats(root: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
     found = {}
     for path in paths:
@@ -178,36 +130,6 @@ def _event_files(index: Index) -> dict[str, str]:
         for run, path, kind, cls in rows
         if path and (kind.lower() == "events" or cls.lower() == "events")
     }
-
-
-def facts_of(root: str, paths: Iterable[str], stats: dict[str, os.stat_result]) -> dict[str, Facts]:
-    """Facts of event lists, read from the files that the cache does not know."""
-    cache = FactsCache(root)
-    found: dict[str, Facts] = {}
-    unread = []
-    for path in paths:
-        if path in stats and path not in found:
-            facts = cache.get(path, stats[path])
-            if facts is None:
-                unread.append(path)
-            else:
-                found[path] = facts
-    if len(unread) > 2000:
-        parts = [unread[i : i + 250] for i in range(0, len(unread), 250)]
-        with ThreadPoolExecutor(2) as pool:
-            read = chain.from_iterable(pool.map(lambda part: _read_all(root, part), parts))
-            results = list(zip(unread, read, strict=True))
-    else:
-        results = list(zip(unread, _read_all(root, unread), strict=True))
-    for path, facts in results:
-        found[path] = facts
-        cache.put(path, stats[path], facts)
-    cache.save()
-    return found
-
-
-def _read_all(root: str, paths: list[str]) -> list[Facts]:
-    return [read_facts(f"{root}/{path}") for path in paths]
 
 
 def _differences(info: DatasetInfo, index_events: int | None, index_hours: float) -> list[str]:
@@ -319,7 +241,7 @@ def _describe(
         files=files,
         size_bytes=size,
         counted=source.is_local,
-        time_scale=str(index.obs.header.get("TIMESYS") or "").strip().upper(),
+        time_scale=str(index.obs.meta.get("TIMESYS") or "").strip().upper(),
     )
     known = [r.events for r in whole if r.events is not None]
     info.events = sum(known) if len(known) == len(whole) else None

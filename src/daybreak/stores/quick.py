@@ -16,6 +16,7 @@ from daybreak.stores.fits import header_of
 from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, parse_value
 
 _FIRST = 1 << 14
+_HEADERS = 4 * BLOCK  # as a rule both headers are in these, and inflating takes most of the time
 _PRIMARY = (b"NAXIS   =                    0", b"NAXIS   = 0")
 
 
@@ -93,9 +94,14 @@ def read_facts(path: str) -> Facts:
             data = os.read(handle, _FIRST)
         finally:
             os.close(handle)
+        facts = None
         if data[:2] == b"\x1f\x8b":
-            data = zlib.decompressobj(31).decompress(data, 4 * _FIRST)
-        facts = _usual(data)
+            stream = zlib.decompressobj(31)
+            data = stream.decompress(data, _HEADERS)
+            facts = _usual(data)
+            if facts is None:
+                data += stream.decompress(stream.unconsumed_tail, 4 * _FIRST)
+        facts = facts or _usual(data)
         if facts is not None:
             return facts
     except (OSError, zlib.error, IndexError):
