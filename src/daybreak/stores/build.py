@@ -13,11 +13,12 @@ import numpy as np
 from astropy.table import Column, MaskedColumn
 
 from daybreak.errors import NoDataError, StoreError
-from daybreak.stores.choose import separation
-from daybreak.stores.commit import commit_master, recover, replace_together
+from daybreak.stores.choose import separation_deg
+from daybreak.stores.commit import recover, replace_together
 from daybreak.stores.fits import Hdu, check_file
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset
+from daybreak.stores.master_file import commit_master
 from daybreak.stores.merge import convert_times, ids_column, text_column
 from daybreak.stores.paths import OWN_FOLDER, folder_of
 from daybreak.stores.record import StoreFolder
@@ -177,7 +178,7 @@ def _obs_values(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]
     places = [header.get(k) for k in ("RA_PNT", "DEC_PNT", "RA_OBJ", "DEC_OBJ")]
     if all(isinstance(p, int | float) and not isinstance(p, bool) for p in places):
         ra, dec, ra_obj, dec_obj = (float(p or 0.0) for p in places)
-        away = separation(np.array([ra]), np.array([dec]), (ra_obj, dec_obj))
+        away = separation_deg(np.array([ra]), np.array([dec]), (ra_obj, dec_obj))
         values["OFFSET_OBJ"] = float(away[0])
     return values
 

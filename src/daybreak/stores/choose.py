@@ -33,25 +33,25 @@ class RunChoice:
         OBS_IDs from a run list; None for all.
     target
         Name, part of a name or a pattern with ``*``.
-    position
+    position_deg
         Right ascension and declination in degrees.
-    radius
-        In degrees, between `position` and the pointing.
+    radius_deg
+        In degrees, between the position and the pointing.
     after, before
         ISO dates; the run starts in between.
     """
 
     runs: tuple[str, ...] | None = None
     target: str | None = None
-    position: tuple[float, float] | None = None
-    radius: float = 3.0
+    position_deg: tuple[float, float] | None = None
+    radius_deg: float = 3.0
     after: str | None = None
     before: str | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether nothing was selected."""
-        return self == RunChoice(radius=self.radius)
+        return self == RunChoice(radius_deg=self.radius_deg)
 
 
 def _split(line: str) -> list[str]:
@@ -181,15 +181,25 @@ def iso(mjd: float) -> str:
     return moment.isoformat(sep=" ")
 
 
-def separation(
-    ra: Floats,
-    dec: Floats,
-    position: tuple[float, float],
-) -> Floats:
-    """Angle on the sky, in degrees (haversine formula)."""
-    a, d, a0, d0 = (np.radians(x) for x in (ra, dec, *position))
-    h = np.sin((d - d0) / 2) ** 2 + np.cos(d) * np.cos(d0) * np.sin((a - a0) / 2) ** 2
-    away: Floats = np.degrees(2 * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0))))
+def separation_deg(ra_deg: Floats, dec_deg: Floats, position_deg: tuple[float, float]) -> Floats:
+    """Angle on the sky between directions and one position.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        Right ascension and declination in degrees; shape (runs,).
+    position_deg
+        Right ascension and declination of the position in degrees.
+
+    Returns
+    -------
+    ndarray of float
+        In degrees; shape (runs,).
+    """
+    from astropy.coordinates import angular_separation  # most listings need no angle
+
+    places = (np.radians(x) for x in (ra_deg, dec_deg, *position_deg))
+    away: Floats = np.degrees(angular_separation(*places))
     return away
 
 
@@ -223,9 +233,9 @@ def choose(obs: IndexTable, selection: RunChoice) -> tuple[list[str], list[str]]
     keep = np.ones(len(obs), dtype=bool)
     if selection.target is not None:
         keep &= _matches_target(obs, selection.target)
-    if selection.position is not None:
-        away = separation(obs.floats("RA_PNT"), obs.floats("DEC_PNT"), selection.position)
-        keep &= away <= selection.radius
+    if selection.position_deg is not None:
+        pointing = obs.floats("RA_PNT"), obs.floats("DEC_PNT")
+        keep &= separation_deg(*pointing, selection.position_deg) <= selection.radius_deg
     if selection.after is not None:
         keep &= start_mjd(obs) >= parse_date(selection.after)
     if selection.before is not None:

@@ -22,7 +22,7 @@ from daybreak.errors import (
 )
 from daybreak.products.atomic import output_error
 from daybreak.stores.choose import RunChoice, choose
-from daybreak.stores.commit import check_names, commit, commit_master, recover
+from daybreak.stores.commit import commit, recover
 from daybreak.stores.copy_plan import CopyPlan, Known, make_plan, read_sums
 from daybreak.stores.copy_progress import CopyResult, DatasetCopy, NoProgress, Progress
 from daybreak.stores.headers import DamagedFileError
@@ -35,6 +35,7 @@ from daybreak.stores.layout import (
     read_master,
     select_datasets,
 )
+from daybreak.stores.master_file import check_names, commit_master
 from daybreak.stores.opening import open_source
 from daybreak.stores.paths import MASTER
 from daybreak.stores.record import FileRecord, StoreFolder

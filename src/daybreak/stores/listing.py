@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daybreak.errors import StoreError
 from daybreak.stores.choose import RunChoice, choose, iso, start_mjd, target_names
@@ -159,8 +160,9 @@ def _sum(values: Iterable[float | None]) -> float:
     return float(sum(v for v in values if v is not None and np.isfinite(v)))
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _numbers(values: npt.NDArray[np.float64]) -> list[float | None]:
+    good = np.isfinite(values).tolist()
+    return [value if ok else None for value, ok in zip(values.tolist(), good, strict=True)]
 
 
 def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | None, int]:
@@ -180,32 +182,28 @@ def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | N
     stats = _stats(source.root, paths) if source.is_local else {}
     facts = facts_of(source.root, events_of.values(), stats) if source.is_local else {}
     first = {run: i for i, run in reversed(list(enumerate(index.obs_runs)))}
-    floats = {name: index.obs.floats(name).tolist() for name in _COLUMNS}
+    floats = {name: _numbers(index.obs.floats(name)) for name in _COLUMNS}
     if index.obs.column("ZEN_PNT") is None:
-        floats["ZEN_PNT"] = (90.0 - index.obs.floats("ALT_PNT")).tolist()
-    claimed = index.obs.floats("EVENT_COUNT").tolist()
+        floats["ZEN_PNT"] = _numbers(90.0 - index.obs.floats("ALT_PNT"))
+    claimed = _numbers(index.obs.floats("EVENT_COUNT"))
+    rows = list(zip(*floats.values(), claimed, strict=True))
     starts, targets = start_mjd(index.obs).tolist(), target_names(index.obs)
     runs = []
     for run in index.runs:
         i, mine = first[run], index.files.get(run, ())
         fact = facts.get(events_of.get(run, ""))
-        complete = None
-        if source.is_local:
-            complete = bool(mine) and run not in index.unsafe and all(p in stats for p in mine)
-        numbers = {name: _number(floats[name][i]) for name in _COLUMNS}
-        ontime, livetime = numbers["ONTIME"], numbers["LIVETIME"]
-        events = int(claimed[i]) if np.isfinite(claimed[i]) else None
+        ra, dec, zenith, ontime, livetime, count = rows[i]
+        events = None if count is None else int(count)
         if fact is not None:
             ontime = fact.ontime if fact.ontime is not None else ontime
             livetime = fact.livetime if fact.livetime is not None else livetime
             events = fact.events if fact.has_events else 0
-        size = sum(stats[p].st_size for p in mine if p in stats) if source.is_local else None
-        pointing = (numbers["RA_PNT"], numbers["DEC_PNT"], numbers["ZEN_PNT"])
-        runs.append(
-            RunInfo(
-                run, targets[i], iso(starts[i]), *pointing, ontime, livetime, events, size, complete
-            )
-        )
+        size = complete = None
+        if source.is_local:
+            sizes = [stats[p].st_size for p in mine if p in stats]
+            size, complete = sum(sizes), 0 < len(sizes) == len(mine) and run not in index.unsafe
+        times = (ontime, livetime, events, size, complete)
+        runs.append(RunInfo(run, targets[i], iso(starts[i]), ra, dec, zenith, *times))
     total = sum(s.st_size for s in stats.values()) if source.is_local else None
     return runs, total, len(stats) if source.is_local else len(paths)
 

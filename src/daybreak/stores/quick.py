@@ -44,12 +44,17 @@ _NOTHING = Facts(0, None, None, False)
 
 
 def _value(header: bytes, key: bytes) -> float | int | None:
-    at = header.find(key.ljust(8) + b"=")
-    while at >= 0 and at % CARD:
-        at = header.find(key.ljust(8) + b"=", at + 1)
+    start = key.ljust(8) + b"= "
+    at = header.find(key)  # searched for with its blanks it takes five times as long
+    while at >= 0 and (at % CARD or header[at : at + 10] != start):
+        at = header.find(key, at + 1)
     if at < 0:
         return None
-    value = parse_value(header[at + 10 : at + CARD].decode("latin-1"))
+    text = header[at + 10 : at + 30]  # a number in fixed format, the usual one
+    try:
+        return float(text) if b"." in text else int(text)
+    except ValueError:
+        value = parse_value(header[at + 10 : at + CARD].decode("latin-1"))
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

@@ -23,10 +23,10 @@ class HttpSource(StoreSource):
 
     workers = 16
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
         self.url = url.split("?", 1)[0].split("#", 1)[0].rstrip("/")
         self.name = without_password(self.url)
-        self.timeout = timeout
+        self.timeout_s = timeout_s
         self._local = threading.local()
 
     def _session(self) -> Any:
@@ -46,7 +46,7 @@ class HttpSource(StoreSource):
                 method,
                 f"{self.url}/{quote(path)}",
                 stream=True,
-                timeout=(10, self.timeout),
+                timeout=(10, self.timeout_s),
                 allow_redirects=True,
             )
         except (requests.RequestException, OSError) as error:
