@@ -108,7 +108,18 @@ class _Scanned:
 
 
 def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
-    """HDU_TYPE and HDU_CLASS after the GADF keywords, or after the name where they are missing."""
+    """HDU_TYPE and HDU_CLASS after the GADF keywords, or after the name where they are missing.
+
+    Parameters
+    ----------
+    hdu
+        From the walk over a file.
+
+    Returns
+    -------
+    tuple of str, or None
+        None if it is neither data nor response.
+    """
 
     def key(number: int) -> str:
         return str(hdu.header.get(f"HDUCLAS{number}") or "").strip().upper()
@@ -123,7 +134,18 @@ def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
 
 
 def fits_files(root: Path) -> list[str]:
-    """FITS files below a folder, but for index files and what Daybreak keeps there itself."""
+    """FITS files below a folder, but for index files and what Daybreak keeps there itself.
+
+    Parameters
+    ----------
+    root
+        The folder.
+
+    Returns
+    -------
+    list of str
+        Paths relative to it, in order.
+    """
     found = []
     for folder, names, files in os.walk(root):
         names[:] = sorted(n for n in names if n != OWN_FOLDER and not n.startswith("."))
@@ -309,6 +331,11 @@ def index_store(
         Also list the dataset under this name in a `master.json`.
     overwrite
         Replace index files that are there.
+
+    Returns
+    -------
+    IndexResult
+        What was written and what was left out.
 
     Raises
     ------

@@ -68,6 +68,18 @@ def parse_run_list(text: str, name: str) -> tuple[str, ...]:
     csiactcopy reads it. A table with a header line (CSV, ECSV, blanks) is read too: its column
     ``OBS_ID`` (or ``run``) counts.
 
+    Parameters
+    ----------
+    text
+        Content of the list.
+    name
+        What to call it in messages.
+
+    Returns
+    -------
+    tuple of str
+        OBS_IDs as `run_key` spells them.
+
     Raises
     ------
     ConfigError
@@ -105,6 +117,16 @@ def parse_run_list(text: str, name: str) -> tuple[str, ...]:
 def read_run_list(path: Path) -> tuple[str, ...]:
     """Read a run list from a file; see `parse_run_list`.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tuple of str
+        OBS_IDs as `run_key` spells them.
+
     Raises
     ------
     ConfigError
@@ -122,12 +144,34 @@ def read_run_list(path: Path) -> tuple[str, ...]:
 
 
 def plain(name: str) -> str:
-    """A target's name without blanks, dashes and capitals: MSH 15-5-02 gives msh15502."""
+    """A target's name without blanks, dashes and capitals: MSH 15-5-02 gives msh15502.
+
+    Parameters
+    ----------
+    name
+        As a person or an index writes it.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``*?+``.
+    """
     return re.sub(r"[^a-z0-9*?+]", "", name.lower())
 
 
 def target_names(obs: IndexTable) -> list[str]:
-    """A name of each run's target: the first column that has one."""
+    """A name of each run's target: the first column that has one.
+
+    Parameters
+    ----------
+    obs
+        An observation index.
+
+    Returns
+    -------
+    list of str
+        One per row; empty where no column has one.
+    """
     found = [""] * len(obs)
     for column in ("TARGET_NAME", "OBJECT", "TARGET", "TARGET_TAG"):
         found = [a or b for a, b in zip(found, obs.texts(column), strict=True)]
@@ -135,7 +179,18 @@ def target_names(obs: IndexTable) -> list[str]:
 
 
 def start_mjd(obs: IndexTable) -> Floats:
-    """Start of each run as MJD in the index's own time scale; NaN where it does not say."""
+    """Start of each run as MJD in the index's own time scale; NaN where it does not say.
+
+    Parameters
+    ----------
+    obs
+        An observation index.
+
+    Returns
+    -------
+    ndarray of float
+        In days; shape (rows,).
+    """
     reference = obs.meta.get("MJDREFI")
     start = obs.floats("TSTART")
     mjd = np.full(len(obs), np.nan)
@@ -154,6 +209,16 @@ def start_mjd(obs: IndexTable) -> Floats:
 
 def parse_date(text: str) -> float:
     """MJD of an ISO date or date and time; a plain number is an MJD already.
+
+    Parameters
+    ----------
+    text
+        ISO 8601, or a number.
+
+    Returns
+    -------
+    float
+        In days.
 
     Raises
     ------
@@ -174,7 +239,18 @@ def parse_date(text: str) -> float:
 
 
 def iso(mjd: float) -> str:
-    """ISO date and time of an MJD, to the second; empty for NaN."""
+    """ISO date and time of an MJD, to the second; empty for NaN.
+
+    Parameters
+    ----------
+    mjd
+        In days.
+
+    Returns
+    -------
+    str
+        As ``2004-03-26 02:57:46``.
+    """
     if not np.isfinite(mjd) or not 0 <= mjd < 1e6:
         return ""
     moment = _MJD_ZERO + dt.timedelta(seconds=round(mjd * 86400.0))
@@ -216,6 +292,13 @@ def _matches_target(obs: IndexTable, target: str) -> npt.NDArray[np.bool_]:
 
 def choose(obs: IndexTable, selection: RunChoice) -> tuple[list[str], list[str]]:
     """Runs of an observation index that are meant.
+
+    Parameters
+    ----------
+    obs
+        An observation index.
+    selection
+        What they have in common.
 
     Returns
     -------

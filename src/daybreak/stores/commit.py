@@ -30,6 +30,11 @@ JOURNAL = "journal.json"
 def recover(store: StoreFolder) -> bool:
     """Finish the renames that a killed process began; the lock must be held.
 
+    Parameters
+    ----------
+    store
+        The store, whose lock is held.
+
     Returns
     -------
     bool
@@ -54,7 +59,18 @@ def recover(store: StoreFolder) -> bool:
 
 
 def resolve_own(path: str) -> str:
-    """Like `resolve`, but the store's own `master.json` is allowed."""
+    """Like `resolve`, but the store's own `master.json` is allowed.
+
+    Parameters
+    ----------
+    path
+        As the journal has it.
+
+    Returns
+    -------
+    str
+        Relative path inside the store.
+    """
     return path if path == MASTER else resolve("", path)
 
 
@@ -115,6 +131,20 @@ class CommitResult:
 def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes]:
     """An index of the destination, parsed and as it is; None and no bytes if it is not there.
 
+    Parameters
+    ----------
+    store
+        The destination.
+    path
+        Relative to the store, with ``/``.
+
+    Returns
+    -------
+    table : IndexTable or None
+        The index.
+    data : bytes
+        The file's content.
+
     Raises
     ------
     StoreError
@@ -137,7 +167,22 @@ def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes
 
 
 def runs_not_here(store: StoreFolder, hdu: IndexTable, base: str) -> set[str]:
-    """Runs of an HDU index that lack a file on disk."""
+    """Runs of an HDU index that lack a file on disk.
+
+    Parameters
+    ----------
+    store
+        The store, a folder of this host.
+    hdu
+        Its HDU index.
+    base
+        Folder of that index inside the store.
+
+    Returns
+    -------
+    set of str
+        OBS_IDs.
+    """
     paths, problems = row_paths(hdu, base, str(store.root))
     root = str(store.root)
     there: dict[str, bool] = {}
@@ -165,6 +210,11 @@ def commit(
         Runs of the source all of whose files are here and checked.
     keep
         Local rows win over the source's.
+
+    Returns
+    -------
+    CommitResult
+        What the index lists now, and what was rewritten.
     """
     obs, obs_bytes = local_table(store, dataset.obs_path)
     hdu, hdu_bytes = local_table(store, dataset.hdu_path)
@@ -224,6 +274,11 @@ def same_table(first: IndexTable, second: IndexTable) -> bool:
     ----------
     first, second
         Two indices.
+
+    Returns
+    -------
+    bool
+        Whether nothing would change if one replaced the other.
     """
     if len(first) != len(second) or first.colnames != second.colnames:
         return False
@@ -244,7 +299,20 @@ def same_table(first: IndexTable, second: IndexTable) -> bool:
 
 
 def tidy(store: StoreFolder, dataset: Dataset) -> CommitResult:
-    """Drop duplicate rows and runs whose files are not here; the lock must be held."""
+    """Drop duplicate rows and runs whose files are not here; the lock must be held.
+
+    Parameters
+    ----------
+    store
+        The store, whose lock is held.
+    dataset
+        A pair of index files.
+
+    Returns
+    -------
+    CommitResult
+        What was dropped and rewritten.
+    """
     obs, _ = local_table(store, dataset.obs_path)
     hdu, _ = local_table(store, dataset.hdu_path)
     if obs is None or hdu is None:

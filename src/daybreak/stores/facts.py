@@ -17,7 +17,13 @@ _SAMPLE = 200  # files whose reading tells whether the disk makes one wait
 
 
 class FactsCache:
-    """Facts of event lists by path, size and time, kept in the user's cache folder."""
+    """Facts of event lists by path, size and time, kept in the user's cache folder.
+
+    Parameters
+    ----------
+    root
+        Absolute path of the store.
+    """
 
     def __init__(self, root: str) -> None:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -32,7 +38,20 @@ class FactsCache:
             self._known = {}
 
     def get(self, path: str, stat: os.stat_result) -> Facts | None:
-        """Facts of a file that has not changed since; None if they are not known."""
+        """Facts of a file that has not changed since; None if they are not known.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+        stat
+            What the file is like now.
+
+        Returns
+        -------
+        Facts or None
+            What its header said when it was read.
+        """
         entry = self._known.get(path)
         if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
             try:
@@ -42,7 +61,17 @@ class FactsCache:
         return None
 
     def put(self, path: str, stat: os.stat_result, facts: Facts) -> None:
-        """Remember."""
+        """Remember.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+        stat
+            What the file was like when it was read.
+        facts
+            What its header says.
+        """
         values = [facts.events, facts.ontime, facts.livetime, facts.has_events]
         self._known[path] = [stat.st_size, stat.st_mtime_ns, *values]
         self._new = True
@@ -61,7 +90,22 @@ class FactsCache:
 
 
 def facts_of(root: str, paths: Iterable[str], stats: dict[str, os.stat_result]) -> dict[str, Facts]:
-    """Facts of event lists, read from the files that the cache does not know."""
+    """Facts of event lists, read from the files that the cache does not know.
+
+    Parameters
+    ----------
+    root
+        Absolute path of the store.
+    paths
+        Event lists, relative to it.
+    stats
+        Size and time of the files that are there, by path.
+
+    Returns
+    -------
+    dict
+        Path to facts, of the files that are there.
+    """
     cache = FactsCache(root)
     found: dict[str, Facts] = {}
     unread = []

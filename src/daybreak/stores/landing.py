@@ -35,7 +35,13 @@ def _libc() -> Any:
 
 
 def begin_writing(handle: int) -> None:
-    """Ask the kernel to start writing a file to the disk, without waiting for it."""
+    """Ask the kernel to start writing a file to the disk, without waiting for it.
+
+    Parameters
+    ----------
+    handle
+        Descriptor of the open file.
+    """
     library = _libc()
     if library is not None and hasattr(library, "sync_file_range"):
         library.sync_file_range(handle, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(_WRITE))
@@ -43,7 +49,15 @@ def begin_writing(handle: int) -> None:
 
 @dataclass
 class Arrived:
-    """A file that is whole and checked, under a temporary name."""
+    """A file that is whole and checked, under a temporary name.
+
+    Attributes
+    ----------
+    part
+        Where it is.
+    record
+        Where it belongs, with size, time and SHA-256.
+    """
 
     part: Path
     record: FileRecord
@@ -70,14 +84,31 @@ class Landing:
     _whole_disk: bool = True
 
     def add(self, arrived: Arrived) -> None:
-        """Take a file."""
+        """Take a file.
+
+        Parameters
+        ----------
+        arrived
+            Whole and checked.
+        """
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(arrived)
         self._bytes += arrived.record.size
 
     def is_due(self, patience: float = 0.3) -> bool:
-        """Whether a batch is full, or its first file has waited long enough."""
+        """Whether a batch is full, or its first file has waited long enough.
+
+        Parameters
+        ----------
+        patience
+            In seconds.
+
+        Returns
+        -------
+        bool
+            Whether `settle` should be called.
+        """
         if not self._waiting:
             return False
         full = len(self._waiting) >= BATCH_FILES or self._bytes >= BATCH_BYTES

@@ -168,6 +168,13 @@ def _numbers(values: npt.NDArray[np.float64]) -> list[float | None]:
 def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | None, int]:
     """All runs of an index, with what their files say.
 
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    index
+        Of one of its datasets.
+
     Returns
     -------
     runs : list of RunInfo
@@ -210,6 +217,20 @@ def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | N
 
 def count_dataset(source: StoreSource, dataset: Dataset, index: Index | None = None) -> DatasetInfo:
     """Everything about a dataset but its list of runs.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    dataset
+        A pair of index files.
+    index
+        Its tables, if they have been read already.
+
+    Returns
+    -------
+    DatasetInfo
+        Its `runs` are None.
 
     Raises
     ------
@@ -278,6 +299,11 @@ def list_store(
         List the observations too.
     options
         For fsspec.
+
+    Returns
+    -------
+    StoreInfo
+        Its datasets in the order of the master file.
 
     Raises
     ------

@@ -36,6 +36,8 @@ def commit_master(
         claims totals.
     everything
         All datasets were copied whole: the source's bytes are kept where possible.
+    store
+        The store, whose lock is held.
 
     Returns
     -------
@@ -77,6 +79,13 @@ def commit_master(
 
 def check_names(root: Path, entries: Iterable[Dataset]) -> None:
     """Refuse a dataset whose name the destination's `master.json` uses for other index files.
+
+    Parameters
+    ----------
+    root
+        The destination.
+    entries
+        Datasets that are to be copied into it.
 
     Raises
     ------

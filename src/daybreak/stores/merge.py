@@ -53,6 +53,11 @@ def ids_column(texts: list[str]) -> Column:
     ----------
     texts
         One per row.
+
+    Returns
+    -------
+    Column
+        Of 64-bit integers, else of bytes.
     """
     try:
         return Column(np.array([int(text) for text in texts], dtype=np.int64))
@@ -67,6 +72,11 @@ def text_column(texts: list[str]) -> Column:
     ----------
     texts
         One per row.
+
+    Returns
+    -------
+    Column
+        UTF-8, as wide as the longest.
     """
     encoded = [text.encode("utf-8") for text in texts]
     return Column(np.array(encoded or [b""], dtype="S")[: len(encoded)])
@@ -209,6 +219,11 @@ def unique(table: IndexTable, names: tuple[str, ...]) -> IndexTable:
         An index.
     names
         The columns, ``OBS_ID`` among them as a rule.
+
+    Returns
+    -------
+    IndexTable
+        In the order of the given one.
     """
     rows = [table.run_keys() if n == "OBS_ID" else table.texts(n) for n in names]
     first: dict[tuple[str, ...], int] = {}
@@ -228,6 +243,11 @@ def without(table: IndexTable, runs: set[str]) -> IndexTable:
         An index.
     runs
         OBS_IDs as `daybreak.stores.table.run_key` spells them.
+
+    Returns
+    -------
+    IndexTable
+        In the order of the given one.
     """
     return _take(table, ~rows_of(table.run_keys(), runs)) if runs else table
 
@@ -241,6 +261,11 @@ def only(table: IndexTable, runs: set[str]) -> IndexTable:
         An index.
     runs
         OBS_IDs as `daybreak.stores.table.run_key` spells them.
+
+    Returns
+    -------
+    IndexTable
+        In the order of the given one.
     """
     return _take(table, rows_of(table.run_keys(), runs))
 
@@ -267,6 +292,11 @@ def merge(
         Columns that tell rows apart: ``("OBS_ID",)`` or `HDU_KEYS`.
     keep
         Let the local rows win for runs that both have.
+
+    Returns
+    -------
+    IndexTable
+        The local rows that stay, then the incoming ones.
 
     Raises
     ------

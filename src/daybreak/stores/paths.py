@@ -99,6 +99,11 @@ def inside(root: Path, relative: str) -> Path:
     relative
         What `resolve` gave.
 
+    Returns
+    -------
+    Path
+        Its local path; nothing need be there.
+
     Raises
     ------
     UnsafePathError
@@ -115,5 +120,16 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def folder_of(path: str) -> str:
-    """Folder part of a store path; empty for the store itself."""
+    """Folder part of a store path; empty for the store itself.
+
+    Parameters
+    ----------
+    path
+        Relative to the store, with ``/``.
+
+    Returns
+    -------
+    str
+        Without ``/`` at its end.
+    """
     return path.rpartition("/")[0]

@@ -92,7 +92,18 @@ def _usual(data: bytes) -> Facts | None:
 
 
 def read_facts(path: str) -> Facts:
-    """Facts of one file; never an error: a file that can't be read has no events."""
+    """Facts of one file; never an error: a file that can't be read has no events.
+
+    Parameters
+    ----------
+    path
+        Absolute; a text, which is faster than a `Path`.
+
+    Returns
+    -------
+    Facts
+        Without events if it can't be read.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -19,7 +19,15 @@ from daybreak.stores.source import (
 
 
 class HttpSource(StoreSource):
-    """A web server, through one kept-alive connection per thread."""
+    """A web server, through one kept-alive connection per thread.
+
+    Parameters
+    ----------
+    url
+        Of the store's folder.
+    timeout_s
+        Seconds without a byte after which a transfer has broken off.
+    """
 
     workers = 16
 
@@ -214,7 +222,18 @@ def _prefer_asyncssh(name: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: a password in it is replaced by dots."""
+    """The URL as it may be shown: a password in it is replaced by dots.
+
+    Parameters
+    ----------
+    url
+        As the user gave it.
+
+    Returns
+    -------
+    str
+        The same URL if it has no password.
+    """
     parts = urlsplit(url)
     if parts.password is None:
         return url

@@ -25,6 +25,22 @@ def repair_tables(
 
     Columns that no header has (quality, target tags ...) are taken over by run, and rows for
     files without events (response functions that runs share) where file and HDU are there.
+
+    Parameters
+    ----------
+    root
+        The store.
+    base
+        Folder of the index files inside it.
+    old_obs, old_hdu
+        The index tables that are there; None if they can't be read.
+
+    Returns
+    -------
+    obs, hdu : IndexTable
+        The new tables, ordered by run.
+    skipped : dict
+        File to the reason why nothing of it is in them.
     """
     obs, hdu, skipped, hdus = build_tables(root, base)
     if old_obs is not None and len(old_obs) and old_obs.column("OBS_ID") is not None:
@@ -79,6 +95,18 @@ def _with_old_columns(obs: IndexTable, old: IndexTable) -> IndexTable:
 def repair_index(store: StoreFolder, dataset: Dataset) -> IndexResult:
     """Rebuild a dataset's index files from the headers of the files in its store.
 
+    Parameters
+    ----------
+    store
+        The store; its lock is taken.
+    dataset
+        Which index files; their usual names where it has none.
+
+    Returns
+    -------
+    IndexResult
+        What was written and what was left out.
+
     Raises
     ------
     NoDataError
@@ -106,6 +134,11 @@ def repair_index(store: StoreFolder, dataset: Dataset) -> IndexResult:
 
 def require_writable(root: Path) -> None:
     """Say early that a store can't be repaired.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
 
     Raises
     ------

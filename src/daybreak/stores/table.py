@@ -138,6 +138,11 @@ def run_key(text: str) -> str:
     ----------
     text
         As an index, a header or a run list spells it.
+
+    Returns
+    -------
+    str
+        Equal for equal runs.
     """
     text = text.strip()
     return str(int(text)) if _WHOLE.fullmatch(text) else text
@@ -232,6 +237,11 @@ def write_table(table: IndexTable) -> bytes:
     ----------
     table
         Columns of numbers and text; ``meta`` becomes the header.
+
+    Returns
+    -------
+    bytes
+        A primary HDU without data, and the table.
     """
     columns = {name: _writable(column) for name, column in table.columns.items()}
     with warnings.catch_warnings():
@@ -251,6 +261,11 @@ def pack(table: IndexTable, name: str) -> bytes:
         See `write_table`.
     name
         Of the file: it is gzipped if that ends in ``.gz``.
+
+    Returns
+    -------
+    bytes
+        The same for the same table.
     """
     data = write_table(table)
     return gzip.compress(data, 6, mtime=0) if name.endswith(".gz") else data

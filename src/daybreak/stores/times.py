@@ -28,6 +28,22 @@ def with_exact_times(
     Some indices don't say from when they count, and some hold times in single precision, good to
     16 s only; beside the rows of another store both would be wrong. The event lists that are here
     say it better. Indices without these faults come back as they are.
+
+    Parameters
+    ----------
+    store
+        Where the files of the runs are looked for.
+    dataset
+        Whose index files they are.
+    obs
+        Its observation index.
+    hdu
+        Its HDU index.
+
+    Returns
+    -------
+    IndexTable
+        The observation index; TSTART and TSTOP in seconds since its reference.
     """
     names = [name for name in obs.colnames if name.upper() in _TIMES]
     no_reference = not isinstance(obs.meta.get("MJDREFI"), int | float)

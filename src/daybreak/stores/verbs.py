@@ -67,8 +67,9 @@ def _degrees(value: Any, what: str) -> float:
 def _position_deg(position: Place | None) -> tuple[float, float] | None:
     if position is None:
         return None
-    if hasattr(position, "icrs"):  # a SkyCoord, whose import would take time from each listing
-        return float(position.icrs.ra.deg), float(position.icrs.dec.deg)
+    icrs = getattr(position, "icrs", None)
+    if icrs is not None:  # a SkyCoord, whose import would take time from each listing
+        return float(icrs.ra.deg), float(icrs.dec.deg)
     if isinstance(position, str):
         try:
             ra, dec = (float(part) for part in position.replace(",", " ").split())
@@ -248,6 +249,11 @@ def _some(names: list[str], count: int = 8) -> str:
 def require_complete(result: CopyResult) -> None:
     """Raise if a copy had to leave something out.
 
+    Parameters
+    ----------
+    result
+        Of `copy_store`.
+
     Raises
     ------
     PartialResultError
@@ -274,6 +280,11 @@ def require_complete(result: CopyResult) -> None:
 
 def require_sound(result: VerifyResult) -> None:
     """Raise if a verification found an error.
+
+    Parameters
+    ----------
+    result
+        Of `verify_store`.
 
     Raises
     ------
