@@ -84,6 +84,11 @@ class RegionConfig(Frozen):
     exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
     exclude: tuple[ExcludedRegion, ...] = ()
     background: Literal["auto", "reflected", "fov"] = "auto"
+    fov_method: Literal["scale", "surface"] = Field(
+        "surface",
+        description="how the background model is fitted to a run outside the excluded circles: its "
+        "height in each energy bin, or also a plane and a curvature over the field",
+    )
     n_off: int = Field(0, ge=0, le=100, description="number of OFF regions; 0: as many as fit")
     min_distance: Angle = Field("0 deg", description="smallest gap between ON and OFF regions")
 

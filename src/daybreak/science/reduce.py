@@ -251,10 +251,12 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         fill_empty_bins(observation.bkg)
         fov = field_of_view(run, setup, region, pointing, safe)
         info.update(fov.quality())
+        if fov.surface is not None:
+            info["fov_surface"] = [*fov.surface.coefficients, *fov.surface.errors]
         backgrounds["fov"] = fov.background
     maps = {}
     if setup.maps is not None and fov is not None and safe.any():
-        maps = run_maps(run, setup, info["threshold_tev"])
+        maps = run_maps(run, setup, info["threshold_tev"], fov.surface)
     info["in_maps"] = bool(maps)
     return ReducedRun(
         info=info,
@@ -273,6 +275,7 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         theta2=run_theta2(run, setup, off, safe),
         maps=maps,
         regions=_region_list(setup, info, off),
+        null=fov.null if fov is not None else None,
     )
 
 

@@ -93,6 +93,7 @@ def reduction_setup(
         "threshold": spectrum.threshold,
         "aeff_fraction": spectrum.aeff_fraction,
         "background": config.regions.background,
+        "fov_method": config.regions.fov_method,
         "n_off": config.regions.n_off,
         "min_distance_deg": float(config.regions.min_distance.to_value("deg")),
         "theta2_edges_deg2": tuple(float(x) for x in edges2),
