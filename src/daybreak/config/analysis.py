@@ -156,6 +156,9 @@ class SpectrumConfig(Frozen):
     model_choice_sigma: float = Field(
         3.0, description="a curved model is chosen when it is better than the power law by this"
     )
+    systematics: bool = Field(
+        True, description="measure the background's systematic error and what it does to the fit"
+    )
 
 
 class LightCurveConfig(Frozen):

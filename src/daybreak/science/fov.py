@@ -184,12 +184,13 @@ def field_of_view(
         *offsets_deg(ra, dec, pointing.ra.deg, pointing.dec.deg),
         used,
         safe,
+        np.sqrt(edges[:-1] * edges[1:]),
     )
     surface = field.surface(used) if setup.fov_method == "surface" else None
     on_xy = offsets_deg(setup.on.ra_deg, setup.on.dec_deg, pointing.ra.deg, pointing.dec.deg)
     if surface is not None:
         model_on = model_on * _mean_on(surface, field, on_xy, setup)
-        expected_off = (model * surface(field.x_deg, field.y_deg) * used).sum(axis=(1, 2))
+        expected_off = (field.bent(surface) * used).sum(axis=(1, 2))
     return FieldOfView(
         Background(counts, model_on, expected_off, time, energy),
         float(norm),
@@ -205,13 +206,16 @@ def _mean_on(
 ) -> FloatArray:
     """Mean of the surface over the ON region per energy bin, weighted by the model."""
     if not setup.extended:
-        return np.full(len(field.model), float(surface(*on_xy)))
+        return surface(*on_xy, field.energy_tev)
     x, y = disk_points(float(on_xy[0]), float(on_xy[1]), setup.on.radius_deg)
     away = (field.x_deg.ravel() - x[:, None]) ** 2 + (field.y_deg.ravel() - y[:, None]) ** 2
     weight = field.model.reshape(len(field.model), -1)[:, np.argmin(away, axis=1)]
     total = weight.sum(axis=1)
     mean: FloatArray = np.divide(
-        weight @ surface(x, y), total, out=np.ones_like(total), where=total > 0
+        (weight * surface(x, y, field.energy_tev)).sum(axis=1),
+        total,
+        out=np.ones_like(total),
+        where=total > 0,
     )
     return mean
 

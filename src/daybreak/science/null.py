@@ -35,6 +35,8 @@ class Field:
         Pixels within the field and outside the excluded circles.
     safe
         Energy bins above the threshold.
+    energy_tev
+        Centres of the energy bins.
     """
 
     counts: FloatArray
@@ -43,16 +45,24 @@ class Field:
     y_deg: FloatArray
     used: BoolArray
     safe: BoolArray
+    energy_tev: FloatArray
 
     def surface(self, used: BoolArray, start: Surface | None = None) -> Surface:
-        """Fit the surface to the safe energies in `used`; each bin's model scaled to its counts."""
-        counts, model = self.counts[self.safe], self.model[self.safe]
-        expected = model[:, used].sum(axis=1)
-        norm = np.divide(
-            counts[:, used].sum(axis=1), expected, out=np.zeros_like(expected), where=expected > 0
+        """Fit the surface to the safe energies in the pixels `used`."""
+        return fit_surface(
+            self.counts[self.safe][:, used],
+            self.model[self.safe][:, used],
+            self.energy_tev[self.safe],
+            self.x_deg[used],
+            self.y_deg[used],
+            start=start,
         )
-        image = np.tensordot(norm, model, axes=1)
-        return fit_surface(counts.sum(axis=0), image, self.x_deg, self.y_deg, used, start=start)
+
+    def bent(self, surface: Surface | None) -> FloatArray:
+        """The model times a surface; as it is for None."""
+        if surface is None:
+            return self.model
+        return self.model * surface(self.x_deg, self.y_deg, self.energy_tev)
 
 
 def null_regions(
@@ -102,7 +112,7 @@ def null_regions(
         ring = used & (away >= radius_deg + _MARGIN_DEG)
         ring &= np.abs(distance - offset) < radius_deg
         shape = None if surface is None else field.surface(rest, surface)
-        model = field.model if shape is None else field.model * shape(x, y)
+        model = field.bent(shape)
         n = field.counts[:, inside].sum(axis=1)
         fov = _prediction(field.counts, model, inside, rest)
         reflected = _prediction(field.counts, field.model, inside, ring)

@@ -62,13 +62,13 @@ def run_maps(
         background_interp_missing_data=False,  # done once for the run, in reduce_run
     )
     dataset = maker.run(empty, run.observation)
-    safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
-    image = safe.run(dataset, run.observation).to_image(name=f"image-{run.obs_id}")
     if surface is not None:
-        place = image.counts.geom.to_image().get_coord(frame="icrs").skycoord
+        place = geom.to_image().get_coord(frame="icrs").skycoord
         pointing = run.observation.get_pointing_icrs(run.observation.tmid)
         offsets = offsets_deg(place.ra.deg, place.dec.deg, pointing.ra.deg, pointing.dec.deg)
-        image.background.data[0] *= surface(*offsets)
+        dataset.background.data *= surface(*offsets, axis.center.to_value("TeV"))
+    safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
+    image = safe.run(dataset, run.observation).to_image(name=f"image-{run.obs_id}")
     allowed = exclusion_mask(setup.on.center, geom.width[0].max() + 0.1 * u.deg, setup.exclude)
     ring = RingBackgroundMaker(
         r_in=setup.maps["ring_inner_deg"] * u.deg,

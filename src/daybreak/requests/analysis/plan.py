@@ -25,7 +25,7 @@ _STEPS = "daybreak.requests.analysis.steps"
 PRELOAD = tuple(
     f"{_STEPS}.{name}"
     for name in (
-        *("reduce", "counts", "maps", "spectrum", "lightcurve", "context"),
+        *("reduce", "counts", "maps", "spectrum", "lightcurve", "systematics", "context"),
         *("figures", "results", "page"),
     )
 )
@@ -38,6 +38,7 @@ _READS = {
         *("lightcurve", "spectrum.n_sigma_ul", "spectrum.ul_below_sigma"),
         "spectrum.min_off_counts",
     ),
+    "systematics": ("spectrum.fit_min", "spectrum.fit_max"),
     "context": ("regions.background",),
     "figures": ("report.formats",),
 }
@@ -58,6 +59,7 @@ _TABLES = {
     "lc_run": "lightcurve_run.ecsv",
     "lc_night": "lightcurve_night.ecsv",
     "lc_minutes": "lightcurve_minutes.ecsv",
+    "systematics": "systematics.ecsv",
 }
 
 
@@ -217,9 +219,19 @@ def _science_steps(
         steps.append(
             layout.step("spectrum", inputs=inputs, outputs=outputs, label=label, **optional)
         )
+    inputs = inputs | {"model": model}
+    if config.spectrum.enabled and config.spectrum.systematics:
+        steps.append(
+            layout.step(
+                "systematics",
+                inputs=inputs | {"models": layout.table("models")},
+                outputs={"systematics": layout.table("systematics")},
+                label="systematic error of the background",
+                **optional,
+            )
+        )
     if config.spectrum.enabled and config.lightcurve.enabled:
         outputs = {k: layout.table(f"lc_{k}") for k in ("run", "night", "minutes")}
-        inputs = inputs | {"model": model}
         steps.append(
             layout.step(
                 "lightcurve", inputs=inputs, outputs=outputs, label="light curves", **optional
