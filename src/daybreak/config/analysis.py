@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from daybreak.config.base import Angle, Duration, Energy, Frozen, Size
 
 _MOST_PIXELS = 4000
+_MOST_CUBE_PIXELS = 400
 _SHORTEST_BIN = 1 * u.s
 
 
@@ -178,6 +179,33 @@ class LightCurveConfig(Frozen):
         return value
 
 
+class Fit3DConfig(Frozen):
+    """Three-dimensional fit: position, extension and spectrum at once."""
+
+    enabled: bool = Field(False, description="also fit counts over sky and energy")
+    models: tuple[Literal["point", "disk", "gauss"], ...] = Field(
+        ("point", "disk", "gauss"), min_length=1, description="spatial models that are compared"
+    )
+    spectrum: Literal["pl", "lp"] = Field("pl", description="power law or log-parabola")
+    stack: bool = Field(
+        True,
+        description="fit the stacked runs; false: all runs at once, each with a norm and a tilt of "
+        "its background",
+    )
+    width: Size = Field("4 deg", description="full width of the square field")
+    pixel: Size = Field("0.04 deg", description="below the width of the PSF")
+    bins_per_decade: int = Field(10, ge=3, le=50, description="of both energy axes")
+    choice_sigma: float = Field(
+        3.0, ge=0, description="an extended model is chosen from this significance of its extension"
+    )
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Fit3DConfig:
+        if self.width / self.pixel > _MOST_CUBE_PIXELS:
+            raise ValueError(f"width over pixel: at most {_MOST_CUBE_PIXELS} pixels a side")
+        return self
+
+
 class QualityConfig(Frozen):
     """Limits beyond which a run is flagged (it stays in the analysis)."""
 
@@ -215,6 +243,7 @@ class AnalysisConfig(Frozen):
     maps: MapConfig = MapConfig()
     spectrum: SpectrumConfig = SpectrumConfig()
     lightcurve: LightCurveConfig = LightCurveConfig()
+    fit3d: Fit3DConfig = Fit3DConfig()
     quality: QualityConfig = QualityConfig()
     engine: EngineConfig = EngineConfig()
     report: ReportConfig = ReportConfig()

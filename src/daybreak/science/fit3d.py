@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,43 +129,42 @@ def spectral_model(name: str, reference: u.Quantity, index: float) -> SpectralMo
     return PowerLawSpectralModel(amplitude=1e-12 * _DNDE, index=index, reference=reference)
 
 
-def prepare(cubes: Sequence[MapDataset], exclude: Sequence[Circle], *, stack: bool) -> Datasets:
-    """Cubes ready to be fitted: stacked or not, without the neighbours, a background model each.
+def prepare(cubes: Iterable[MapDataset], exclude: Sequence[Circle], *, stack: bool) -> Datasets:
+    """Cubes ready to be fitted: stacked or not, and without the neighbours.
 
     Parameters
     ----------
     cubes
-        Of the runs; stacking changes none of them.
+        Of the runs, taken one after the other: stacking holds two at a time.
     exclude
         Circles that the fit leaves out: neighbours, not the target.
     stack
         One dataset instead of one per run.
     """
     if stack:
-        stacked = MapDataset.create(
-            **_geometries(cubes[0]), name="stacked", energy_axis_true=_true_axis(cubes[0])
-        )
+        stacked = None
         for cube in cubes:
+            if stacked is None:
+                stacked = _empty_like(cube)
             stacked.stack(cube)
-        cubes = [stacked]
-    datasets = Datasets(cubes)
+        datasets = Datasets([stacked])
+    else:
+        datasets = Datasets(list(cubes))
     for dataset in datasets:
         if exclude:
             dataset.mask_fit = allowed_map(dataset.counts.geom, exclude)
     return datasets
 
 
-def _true_axis(cube: MapDataset) -> Any:
-    return cube.exposure.geom.axes["energy_true"]
-
-
-def _geometries(cube: MapDataset) -> dict[str, Any]:
+def _empty_like(cube: MapDataset) -> MapDataset:
     irf = cube.psf.psf_map.geom
-    return {
-        "geom": cube.counts.geom,
-        "rad_axis": irf.axes["rad"],
-        "binsz_irf": float(np.abs(irf.pixel_scales.to_value("deg")).max()),
-    }
+    return MapDataset.create(
+        cube.counts.geom,
+        energy_axis_true=cube.exposure.geom.axes["energy_true"],
+        rad_axis=irf.axes["rad"],
+        binsz_irf=float(np.abs(irf.pixel_scales.to_value("deg")).max()),
+        name="stacked",
+    )
 
 
 def _backgrounds(datasets: Datasets) -> list[FoVBackgroundModel]:

@@ -105,6 +105,28 @@ def reduction_setup(
     }
 
 
+def cube_setup(config: AnalysisConfig, setup: Setup) -> Setup:
+    """JSON-able parameters of :class:`daybreak.science.cube.CubeSetup`."""
+    fit, spectrum = config.fit3d, config.spectrum
+    return {
+        "on": setup["on"],
+        "exclude": setup["exclude"],
+        "width_deg": float(fit.width.to_value("deg")),
+        "pixel_deg": float(fit.pixel.to_value("deg")),
+        "energy_edges_tev": _edges(
+            spectrum.energy_min.to_value("TeV"),
+            spectrum.energy_max.to_value("TeV"),
+            fit.bins_per_decade,
+        ),
+        "true_edges_tev": _edges(
+            spectrum.true_min.to_value("TeV"),
+            spectrum.true_max.to_value("TeV"),
+            fit.bins_per_decade,
+        ),
+        "max_offset_deg": setup["max_offset_deg"],
+    }
+
+
 def on_radius_deg(config: AnalysisConfig, run: RunEntry) -> float:
     """ON radius in degrees; NaN where the run's IRFs bring their own (RAD_MAX)."""
     if is_point_like(run):
