@@ -193,7 +193,7 @@ class Fit3DConfig(Frozen):
         "its background",
     )
     width: Size = Field("4 deg", description="full width of the square field")
-    pixel: Size = Field("0.04 deg", description="below the width of the PSF")
+    pixel: Size = Field("0.02 deg", description="well below the width of the PSF")
     bins_per_decade: int = Field(10, ge=3, le=50, description="of both energy axes")
     choice_sigma: float = Field(
         3.0, ge=0, description="an extended model is chosen from this significance of its extension"

@@ -28,6 +28,7 @@ _SYMBOLS = SYMBOLS | {
 }
 _FLUX_PARAMETERS = ("amplitude",)
 _SIZES = ("r_0", "sigma")
+_ORDER = ("lon_0", "lat_0", *_SIZES, "amplitude", "index", "alpha", "beta", "norm", "tilt")
 _FIT_KEYS = (
     "reference_tev", "stat", "n_free", "n_source", "aic", "ts", "ts_extension", "flux", "flux_err",
     "success", "message",
@@ -107,6 +108,7 @@ def models_view(tables: ResultTables) -> TableView | None:
     for entry in entries:
         fit, name = entry["fit"], entry["model"]
         free = [p for p in entry["parameters"] if not p["frozen"]]
+        free.sort(key=lambda p: _ORDER.index(p["name"]) if p["name"] in _ORDER else len(_ORDER))
         reference = number(fit.get("reference_tev"))
         own = [p for p in free if p["component"] == "source"]
         rest = [p for p in free if p["component"] != "source"]

@@ -81,7 +81,7 @@ def scatter_view(tables: ResultTables) -> TableView | None:
         "Counts over predicted background where there is no source, less 1 (tilt: change per unit "
         f"of ln E, at {reference} TeV)"
     )
-    return TableView(caption, columns, rows, "What the background error is from")
+    return TableView(caption, columns, rows, "Where the error of the background comes from")
 
 
 def json_block(tables: ResultTables) -> dict[str, Any] | None:
