@@ -17,7 +17,7 @@ from daybreak.science.cube import CubeSetup, run_cube
 from daybreak.science.fit3d import Fit3D, choose, fit_cubes, prepare, spatial_model
 from daybreak.science.observation import HduLocation, load_run
 from daybreak.science.residuals import cash_significance, residuals
-from daybreak.simulate import Field, Source, Spectrum, simulate
+from daybreak.simulate import Field, Source, Spectrum, simulate_store
 
 PLACE = SkyCoord(83.70, 22.10, unit="deg")
 TARGET = SkyCoord(83.63, 22.01, unit="deg")
@@ -29,7 +29,7 @@ def cubes(tmp_path_factory, source):
     """Cubes of four short runs on a source that is not where the target is said to be."""
     store = tmp_path_factory.mktemp(source.shape) / "store"
     field = Field("Somewhere", TARGET, [source], n_runs=4, ontime=12 * u.min, wobble=0.6 * u.deg)
-    simulate(store, [field], seed=11, sampler="direct")
+    simulate_store(store, [field], seed=11, sampler="direct")
     request = analysis_request(
         "83.63 22.01",
         store=store,

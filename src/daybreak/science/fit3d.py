@@ -222,7 +222,7 @@ def fit_cubes(
         else:
             _start_amplitude(datasets, source, background, on)
         fits.append(_fit(datasets, name, source, _like(background, datasets)))
-    chosen, reason = choose(fits, float(null.total_stat), choice_sigma)
+    chosen, reason = choose(fits, choice_sigma)
     found = Fits3D(tuple(fits), float(null.total_stat), chosen, reason)
     datasets.models = [found.best.model, *found.best.background]
     return found
@@ -287,7 +287,7 @@ def _fit(
     )
 
 
-def choose(fits: Sequence[Fit3D], stat_null: float, choice_sigma: float) -> tuple[str, str]:
+def choose(fits: Sequence[Fit3D], choice_sigma: float) -> tuple[str, str]:
     """Name of the model to use and the reason in a sentence.
 
     Without a point source among them, or where the extension's statistic is at least
