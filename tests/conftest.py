@@ -39,7 +39,19 @@ def here(monkeypatch):
     def open_pools(*_, **__):
         yield pools
 
+    class Ahead:
+        """Nothing is opened ahead of the plan."""
+
+        open = staticmethod(open_pools)
+
+        def __init__(self, *_):
+            pass
+
+        def close(self):
+            pass
+
     monkeypatch.setattr("daybreak.engine.run.open_pools", open_pools)
+    monkeypatch.setattr("daybreak.requests.run.OpenedAhead", Ahead)
     return pools
 
 

@@ -306,9 +306,9 @@ def test_any_arguments_end_in_a_documented_way(store, tmp_path, monkeypatch, arg
 
 
 def test_progress_is_quiet_without_a_terminal(run, store):
-    from daybreak.cli.progress import step_progress
+    from daybreak.cli.step_bar import request_progress
 
-    with step_progress(3) as progress:
+    with request_progress() as progress:
         assert progress is None
 
 

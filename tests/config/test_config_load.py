@@ -34,10 +34,10 @@ def test_an_empty_file_is_the_default(tmp_path):
 
 
 def test_command_line_beats_file_beats_profile_beats_default(tmp_path):
-    default = AnalysisConfig().regions.on_radius
+    default = AnalysisConfig().regions.point_radius
     profile, origin = resolve_config(instrument="hess")
-    assert profile.regions.on_radius.to_value("deg") == 0.11 and default is None
-    assert "profile hess" in origin["regions", "on_radius"]
+    assert profile.regions.point_radius.to_value("deg") == 0.11 != default.to_value("deg")
+    assert "profile hess" in origin["regions", "point_radius"]
 
     text = "maps:\n  pixel: 0.04 deg\nregions:\n  on_radius: 0.2 deg\n"
     config, origin = _resolve_text(tmp_path, text, instrument="hess")
@@ -61,7 +61,7 @@ def test_command_line_beats_file_beats_profile_beats_default(tmp_path):
 
 def test_the_instrument_of_the_command_line_beats_the_files(tmp_path):
     config, _ = _resolve_text(tmp_path, "instrument: magic\n")
-    assert config.instrument == "magic" and config.regions.n_off == 3
+    assert config.instrument == "magic" and config.spectrum.threshold == "aeff"
     config, _ = _resolve_text(tmp_path, "instrument: magic\n", instrument="hess")
     assert config.instrument == "hess" and config.regions.n_off == 0
     config, _ = _resolve_text(tmp_path, "", settings=["instrument=lst1"])

@@ -8,7 +8,7 @@ import pytest
 from slurm_fixtures import slurm  # noqa: F401 - a fixture
 
 import daybreak
-from daybreak.requests import manage as api
+from daybreak.requests import look
 
 PROFILE = """
 kind: slurm
@@ -37,4 +37,4 @@ def test_a_scan_on_two_nodes(tmp_path, slurm, monkeypatch):  # noqa: F811
         numbers.append({key: found[key] for key in ("best_fit", "minima", "contours", "pixels")})
     assert numbers[0]["best_fit"] == numbers[1]["best_fit"]
     assert numbers[0]["contours"] == numbers[1]["contours"]
-    assert api.find(tmp_path / "farm").state == "DONE"
+    assert look.find(tmp_path / "farm").state == "DONE"

@@ -93,9 +93,9 @@ def test_chains_over_folders(own):
         assert profile.title == "second"
         assert profile.site.height.to_value("m") == 1000
         assert profile.site.longitude.to_value("deg") == 20
-        assert profile.analysis.regions.on_radius.to_value("deg") == 0.11
+        assert profile.analysis.regions.point_radius.to_value("deg") == 0.11
         assert resolve_config(instrument=name)[0].selection.site_longitude.to_value("deg") == 20
-        assert profile_layer(name).values["regions"] == {"on_radius": "0.11 deg"}
+        assert profile_layer(name).values["regions"] == {"point_radius": "0.11 deg"}
 
 
 @pytest.mark.parametrize(

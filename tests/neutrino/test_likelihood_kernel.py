@@ -9,7 +9,9 @@ import pytest
 from scipy import integrate, optimize, special
 
 from daybreak.neutrino.event import Event, EventHeader, Geometry, Pulses
-from daybreak.neutrino.likelihood import get_likelihood, jitter, kernel
+from daybreak.neutrino.likelihood import delay, fit, get_likelihood, jitter
+from daybreak.neutrino.likelihood import tables as ice_tables
+from daybreak.neutrino.likelihood import value as track
 from daybreak.neutrino.likelihood.ice import bulk_ice
 
 C = 0.299792458
@@ -21,7 +23,7 @@ def tables():
 
 
 def hit(tables, t, xi, r, n=1.0, sigma=4.0):
-    return kernel._hit(t, xi, r, n, sigma, tables.log_g, tables.log_s)
+    return delay.hit(t, xi, r, n, sigma, tables.log_g, tables.log_s)
 
 
 def density(t, xi, r, sigma):
@@ -110,10 +112,10 @@ def made_event(seed=1, n_doms=60, zenith=1.1, azimuth=0.7, sigma=3.0):
     across /= np.linalg.norm(across, axis=1)[:, None]
     rho = rng.uniform(5, 70, n_doms)
     xyz += rho[:, None] * across
-    ce = kernel.COS_C * d[2] + kernel.SIN_C * across[:, 2]
+    ce = track.COS_C * d[2] + track.SIN_C * across[:, 2]
     xi = (0.84 * rho + 3.1 - 3.9 * ce + 4.6 * ce**2) / 33.3
-    rate = 1 / 557 + C / kernel.N_GROUP / 98
-    time_ns = t0 + ((xyz - vertex) @ d + kernel.KAPPA * rho) / C
+    rate = 1 / 557 + C / track.N_GROUP / 98
+    time_ns = t0 + ((xyz - vertex) @ d + track.KAPPA * rho) / C
     time_ns += rng.gamma(xi) / rate + sigma * rng.normal(size=n_doms)
     string, om = np.arange(n_doms) // 60 + 1, np.arange(n_doms) % 60 + 1
     pulses = Pulses.from_columns(
@@ -127,12 +129,12 @@ def made_event(seed=1, n_doms=60, zenith=1.1, azimuth=0.7, sigma=3.0):
 
 def setup(prepared, zenith, azimuth):
     along, axes = np.empty((prepared.n_doms, 3)), np.empty((3, 3))
-    kernel._frame(zenith, azimuth, prepared.hits, axes, along)
+    fit.frame(zenith, azimuth, prepared.hits, axes, along)
     tables, g = jitter.tables(), np.zeros(9)
     uz = np.array([axes[0, 2], axes[2, 2]])
 
     def value(p):
-        return kernel.value(
+        return track.value(
             np.asarray(p, float), along, uz, prepared.hits, prepared.ice, prepared.settings,
             tables.log_g, tables.log_s, g,
         )  # fmt: skip
@@ -169,7 +171,7 @@ def test_the_minimum_is_that_of_another_minimiser():
         rng, best = np.random.default_rng(5), np.inf
         for _ in range(8):
             p = np.append(rng.normal(0, 40, 2), 0.0)
-            p[2] = kernel._quantile_time(p, along, prepared.hits, np.empty(prepared.n_doms))
+            p[2] = fit.quantile_time(p, along, prepared.hits, np.empty(prepared.n_doms))
             for _ in range(3):
                 start = p + np.vstack([np.zeros(3), np.diag([15.0, 15.0, 40.0])])
                 options = {"initial_simplex": start, "xatol": 1e-3, "fatol": 1e-4}
@@ -196,8 +198,8 @@ def test_bulk_ice_has_pandels_own_constants():
     event, *_ = made_event()
     prepared = get_likelihood("pandel-spe").prepare(event)
     b = 1 / 25.0
-    assert prepared.settings[kernel.LAMBDA_B] / b == pytest.approx(33.3)
-    assert prepared.settings[kernel.TAU_B] / b == pytest.approx(557.0)
+    assert prepared.settings[track.LAMBDA_B] / b == pytest.approx(33.3)
+    assert prepared.settings[track.TAU_B] / b == pytest.approx(557.0)
     assert bulk_ice().table[0, 0] == pytest.approx(b)
 
 
@@ -206,7 +208,7 @@ def test_mean_along_a_path_is_the_integral():
 
     ice = built_in_ice()
     z = np.linspace(-1200, 900, 200_001)
-    rows = np.array([kernel._ice_at(ice.table, v, ice.z0_m) for v in z])
+    rows = np.array([ice_tables.ice_at(ice.table, v, ice.z0_m) for v in z])
     for value, whole in ((rows[:, 0], rows[:, 1]), (rows[:, 2], rows[:, 3])):
         numeric = integrate.cumulative_trapezoid(value, z, initial=0.0)
         assert np.abs(whole - whole[0] - numeric).max() < 1e-4
@@ -246,7 +248,7 @@ def test_a_fit_that_is_stopped_says_so():
     event, *_ = made_event()
     prepared = get_likelihood("pandel-mpe", ice="built-in").prepare(event)
     tables, out, counts = jitter.tables(), np.empty((1, 5)), np.empty((1, 2), np.int64)
-    kernel.fit_many(
+    fit.fit_many(
         np.array([1.1]), np.array([0.7]), np.empty((1, 0, 4)), prepared.reference, prepared.hits,
         prepared.ice, prepared.settings, prepared.rough, tables.log_g, tables.log_s, 3, 1e-9, out,
         counts,

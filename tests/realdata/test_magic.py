@@ -16,7 +16,7 @@ def crab(magic_store, tmp_path_factory):
         "Crab",
         store=magic_store,
         out=tmp_path_factory.mktemp("magic") / "out",
-        settings=["spectrum.reference=1 TeV"],
+        settings=["spectrum.reference=1 TeV", "regions.n_off=3"],
         options={"engine": {"workers": 2}},
         strict=True,
     )
@@ -50,6 +50,26 @@ def test_the_log_parabola_is_the_published_one(crab):
     assert abs(fit["alpha"][0] - 2.58) < fit["alpha"][1]
     beta_log10 = fit["beta"][0] * np.log(10)
     assert 0.1 < beta_log10 < 0.8
+
+
+def test_by_default_all_off_regions_that_fit_are_used(crab, magic_store, tmp_path):
+    """Four circles of the largest RAD_MAX above the threshold fit around the pointing."""
+    off = ["maps.enabled=false", "lightcurve.enabled=false", "spectrum.reference=1 TeV"]
+    more = daybreak.analyse("Crab", store=magic_store, out=tmp_path / "out", settings=off)
+    assert list(more.table("runs")["n_off_regions"]) == [4, 4]
+    assert more.results["counts"]["n_on"] == crab.results["counts"]["n_on"]
+    assert more.results["counts"]["alpha"] == pytest.approx(1 / 4)
+    three, four = (
+        {p["name"]: p["value"] for m in r.results["spectrum"]["models"] if m["model"] == "lp"
+         for p in m["parameters"]}
+        for r in (crab, more)
+    )  # fmt: skip
+    assert four["amplitude"] == pytest.approx(three["amplitude"], abs=0.34e-11)
+
+
+def test_the_excess_below_the_threshold_is_told_with_its_fit(crab):
+    (note,) = (n for n in crab.results["notes"] if "leaves out bins" in n)
+    assert "ON and" in note and "without them phi" in note and "with them phi" in note
 
 
 def test_light_curve_and_flux_points(crab):

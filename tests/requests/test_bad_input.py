@@ -337,7 +337,7 @@ def test_an_output_without_permission(analyse, tmp_path, monkeypatch):
 
 def test_a_disk_that_fills_up_in_a_step(analyse, tmp_path, monkeypatch):
     """The run's product can't be written; the same command goes on when there is room again."""
-    from daybreak.requests.analysis import steps as analysis_steps
+    from daybreak.requests.analysis.steps import reduce as analysis_steps
 
     real = analysis_steps.write_run
     calls = []

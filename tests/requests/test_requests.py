@@ -15,10 +15,11 @@ import daybreak
 from daybreak.cli import main as cli
 from daybreak.errors import OutputError, RequestNotFoundError
 from daybreak.ledger import reading as ledger_view
-from daybreak.ledger.ledger import Ledger
+from daybreak.ledger.inbox import Inbox
 from daybreak.ledger.places import ledger_path
-from daybreak.ledger.request import RequestInfo, RequestState
+from daybreak.ledger.request import RequestState
 from daybreak.products.lock import folder_lock
+from daybreak.requests import look
 from daybreak.requests import manage as api
 
 CHEAP = ("maps.enabled=false", "lightcurve.enabled=false", "spectrum.enabled=false")
@@ -78,7 +79,7 @@ def done(here, run, sound_store, tmp_path):
 
 
 def _name(out):
-    return api.find(out).id
+    return look.find(out).id
 
 
 def test_nothing_is_known_yet(run):
@@ -210,12 +211,12 @@ def test_a_moved_folder_goes_on(run, here, done, tmp_path):
 
 
 def test_a_request_that_this_version_does_not_understand(run, done):
-    with Ledger(done) as ledger:
-        ledger.db.execute('UPDATE requests SET spec = \'{"kind": "analysis"}\'')
+    with Inbox() as inbox:
+        inbox.db.execute('UPDATE requests SET spec = \'{"kind": "analysis"}\'')
     code, _, errors = run("resume", done)
     assert code == 27 and "Run its command again" in errors
-    with Ledger(done) as ledger:
-        ledger.db.execute("UPDATE requests SET kind = 'plan'")
+    with Inbox() as inbox:
+        inbox.db.execute("UPDATE requests SET kind = 'plan'")
     code, _, errors = run("resume", done)
     assert code == 25 and "can't be resumed" in errors
 
@@ -266,13 +267,14 @@ def test_cancel_a_running_driver(run, sound_store, tmp_path):
 
 def test_a_driver_that_does_not_answer(run, done, monkeypatch):
     """On another host nobody can be asked: the message says so, nothing is done by force."""
-    with Ledger(done, RequestInfo(id=_name(done))) as ledger:
-        ledger.move(RequestState.PLANNED)
-        ledger.move(RequestState.RUNNING)
-        ledger.db.execute("UPDATE requests SET driver_host = 'elsewhere'")
+    with Inbox() as inbox:
+        inbox.claim(_name(done))
+        inbox.move(_name(done), RequestState.PLANNED)
+        inbox.move(_name(done), RequestState.RUNNING)
+        inbox.db.execute("UPDATE requests SET driver_host = 'elsewhere'")
     killed = []
     monkeypatch.setattr(os, "kill", lambda *a: killed.append(a))
-    view = api.find(done)
+    view = look.find(done)
     assert view.driver_alive is None and not view.interrupted
     with pytest.raises(OutputError, match="has not answered"):
         api.cancel(view, wait_s=0.5)
@@ -325,5 +327,5 @@ def test_engine_settings_do_not_matter_to_the_products(here, done, sound_store):
 def test_find_needs_a_request(tmp_path, monkeypatch):
     monkeypatch.setenv("DAYBREAK_HOME", str(tmp_path))
     with pytest.raises(RequestNotFoundError):
-        api.find(tmp_path)
-    assert api.status() == []
+        look.find(tmp_path)
+    assert look.status() == []

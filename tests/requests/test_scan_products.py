@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daybreak.requests.scan.products import _each_once
+from daybreak.requests.scan.context import _each_once
 
 
 def _fit(name, zenith_deg, azimuth_deg):

@@ -15,7 +15,7 @@ from daybreak.engine.stop import StopReason, StopToken
 from daybreak.errors import InterruptedByUser, NoDataError, OutputError, RequestCancelled
 from daybreak.ledger import reading
 from daybreak.ledger.inbox import Inbox
-from daybreak.requests import manage
+from daybreak.requests import look, manage
 from daybreak.requests import run as run_module
 from daybreak.requests.run import run
 from daybreak.requests.target import TargetSpec
@@ -46,8 +46,8 @@ def test_the_second_plan_is_made_from_what_the_first_has_made(tmp_path):
     assert list(result.steps) == ["split", "double-0", "double-1", "double-2"]
     last = request.out / "toy" / "2026-11-27" / "part_2" / "tel_001" / "double.txt"
     assert last.read_text() == "4"
-    view = manage.find(request.out)
-    assert [s.name for s in manage.steps(view)] == list(result.steps)
+    view = look.find(request.out)
+    assert [s.name for s in look.steps(view)] == list(result.steps)
     assert view.state == "DONE" and dict(view.steps) == {"DONE": 3}
     assert states(view.id) == ["RECEIVED", "PLANNED", "RUNNING", "DONE"]
 
@@ -59,7 +59,7 @@ def test_again_only_what_is_missing_is_made(tmp_path):
     (request.out / "toy" / "2026-11-27" / "part_1" / "tel_001" / "double.txt").unlink()
     again = run(request)
     assert [name for name, step in again.steps.items() if not step.cached] == ["double-1"]
-    view = manage.find(request.out)
+    view = look.find(request.out)
     assert states(view.id)[-3:] == ["PLANNED", "RUNNING", "DONE"]
 
 
@@ -69,8 +69,8 @@ def test_a_stage_that_changes_makes_the_later_ones_void(tmp_path):
     key = {"idempotency_key": "the same"}
     run(toy(out, count=3, **key))
     result = run(toy(out, count=1, **key))
-    view = manage.find(out)
-    names = [s.name for s in manage.steps(view)]
+    view = look.find(out)
+    names = [s.name for s in look.steps(view)]
     assert names == ["split", "double-0"] == list(result.steps)
 
 
@@ -78,7 +78,7 @@ def test_rejected_and_known(tmp_path):
     request = toy(tmp_path / "out", needs=tmp_path / "night.txt")
     with pytest.raises(NoDataError):
         run(request)
-    (view,) = manage.status()
+    (view,) = look.status()
     assert view.state == "REJECTED" and "night.txt is not there" in view.reason
     assert not request.out.exists(), "who is rejected makes no folder"
     request.needs.write_text("")
@@ -93,7 +93,7 @@ def test_waits_for_its_data(tmp_path, monkeypatch):
     def bring():
         end = time.monotonic() + 30
         while time.monotonic() < end:
-            if [v.state for v in manage.status()] == ["WAITING_FOR_DATA"]:
+            if [v.state for v in look.status()] == ["WAITING_FOR_DATA"]:
                 break
             time.sleep(0.05)
         request.needs.write_text("")
@@ -120,17 +120,17 @@ def test_a_waiting_request_is_cancelled_and_one_left_waiting_is_taken_up(tmp_pat
     with Inbox() as inbox:
         inbox.submit(request.info())
         assert manage.work_off(inbox, stop=_after(2)) == [request.name] * 2
-    view = manage.find(request.name)
+    view = look.find(request.name)
     assert view.state == "WAITING_FOR_DATA" and view.deadline > time.time()
     request.needs.write_text("")
     with Inbox() as inbox:
         assert manage.work_off(inbox) == [request.name]
-    assert manage.find(request.name).state == "DONE"
+    assert look.find(request.name).state == "DONE"
     other = toy(tmp_path / "two", needs=tmp_path / "no.txt", wait_until=time.time() + 60)
     with Inbox() as inbox:
         inbox.submit(other.info())
         manage.work_off(inbox, stop=_after(1))
-    assert manage.cancel(manage.find(other.name)).state == "CANCELLED"
+    assert manage.cancel(look.find(other.name)).state == "CANCELLED"
     with Inbox() as inbox:
         assert manage.work_off(inbox) == []
 
@@ -168,10 +168,10 @@ def test_a_claim_of_a_process_that_is_gone_counts_for_nothing(tmp_path):
         inbox.submit(request.info())
         inbox.claim(request.name)
         inbox.db.execute("UPDATE requests SET driver_born=1, state='RUNNING'")
-    view = manage.find(request.name)
+    view = look.find(request.name)
     assert view.driver_alive is False and view.interrupted
     run(request)
-    assert manage.find(request.name).state == "DONE"
+    assert look.find(request.name).state == "DONE"
 
 
 def test_one_key_one_request(tmp_path):
@@ -179,7 +179,7 @@ def test_one_key_one_request(tmp_path):
     again = toy(tmp_path / "out", idempotency_key="<1@mail>", origin="cli", requester="bob")
     run(first)
     assert run(again).cached
-    (view,) = manage.status()
+    (view,) = look.status()
     assert (view.origin, view.requester) == ("mail", "ada")
 
 
@@ -197,7 +197,7 @@ def test_asked_to_stop(tmp_path, reason, error, state):
     request = toy(tmp_path / "out")
     with pytest.raises(error):
         run(request, stop=token)
-    view = manage.find(request.name)
+    view = look.find(request.name)
     assert view.state == state and not view.driver
     assert manage.resume(view).steps["split"].state == "DONE"
 
@@ -207,7 +207,7 @@ def test_the_priority_can_be_changed(tmp_path):
     with Inbox() as inbox:
         inbox.submit(low.info())
         inbox.submit(high.info())
-        manage.prioritise(manage.find(high.name), 50)
+        manage.prioritise(look.find(high.name), 50)
         assert manage.work_off(inbox) == [high.name, low.name]
 
 
@@ -241,7 +241,7 @@ def test_eight_processes_submit_the_same_200_requests_and_each_runs_once(tmp_pat
     for process in everybody:
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    views = manage.status()
+    views = look.status()
     assert len(views) == 200 and {v.state for v in views} == {"DONE"}
     lines = [(base / f"r{n:03d}" / "log.txt").read_text().splitlines() for n in range(200)]
     assert {len(found) for found in lines} == {1}, "each has run once"

@@ -18,7 +18,8 @@ from servers import Behaviour, serving
 from store_maker import make_store
 
 from daybreak.errors import ConfigError, DaybreakError, NoDataError, StoreIntegrityError
-from daybreak.stores.datasets import fetch_dataset, known_datasets, parse_registry, unpack
+from daybreak.stores.datasets import fetch_dataset, known_datasets, parse_registry
+from daybreak.stores.unpacking import unpack
 
 
 @pytest.fixture(autouse=True)

@@ -140,6 +140,29 @@ def test_interrupted_copy_keeps_and_indexes_what_it_has(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not os.access("/dev/full", os.W_OK), reason="needs /dev/full")
+def test_interrupted_while_a_folder_is_synced(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daybreak.errors import InterruptedByUser
+    from daybreak.stores import landing
+    from daybreak.stores.verbs import copy_store
+
+    real, named = landing.sync_folder, []
+
+    def sync(folder: Path) -> None:
+        if folder.name == "data" and not named:
+            named.extend(folder.iterdir())
+            raise KeyboardInterrupt
+        real(folder)
+
+    monkeypatch.setattr(landing, "sync_folder", sync)
+    with pytest.raises(InterruptedByUser):
+        copy_store(source, tmp_path / "dest")
+    assert named
+    here = {int(path.name[4:10]) for path in (tmp_path / "dest" / "data").iterdir()}
+    assert set(index_runs(tmp_path / "dest")) == here
+
+
 def test_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import errno
 

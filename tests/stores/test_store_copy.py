@@ -353,7 +353,7 @@ def test_selection_by_target_position_and_time(tmp_path: Path) -> None:
         [
             ({"target": "msh15-5"}, [2]),
             ({"target": "CRAB"}, [1, 3]),
-            ({"position": (228.0, -59.0), "radius": 2.0}, [2]),
+            ({"position": ("228 deg", "-59 deg"), "radius": "2 deg"}, [2]),
             ({"position": "83.6,22.0", "before": "2005-01-01"}, [1]),
             ({"after": "2006-01-01"}, [3]),
         ]

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, Table
 from daybreak_cli import run
 from store_maker import Run, hdu_table, make_large_store, make_store, obs_table, put
 
-from daybreak.errors import ConfigError, StoreError
+from daybreak.errors import ConfigError, NoDataError, StoreError
 from daybreak.stores.claims import claims_of
 from daybreak.stores.verbs import copy_store, list_store, select, verify_store
 
@@ -194,3 +196,23 @@ def test_thousands_of_runs(tmp_path: Path) -> None:
     assert "copied 4,000 files" in done.stdout, done.stdout
     done = run("store", "copy", tmp_path / "source", tmp_path / "dest", **cache)
     assert "copied 0 files" in done.stdout, done.stderr
+
+
+def test_positions_have_units(tmp_path: Path) -> None:
+    make_store(tmp_path, 3)
+    info = list_store(tmp_path, runs=True).datasets[0]
+    assert info.runs is not None
+    ra, dec = info.runs[0].ra_deg, info.runs[0].dec_deg
+    assert ra is not None and dec is not None
+    places = [f"{ra},{dec}", SkyCoord(ra, dec, unit="deg"), (ra * u.deg, (dec * u.deg).to("rad"))]
+    for place in places:
+        near = select(position=place, radius=30 * u.arcmin)
+        assert near.radius_deg == pytest.approx(0.5)
+        assert near.position_deg == pytest.approx((ra, dec))
+        assert len(list_store(tmp_path, selection=near).datasets[0].runs or ()) == 3
+    with pytest.raises(ConfigError, match="no angle"):
+        select(position=places[0], radius=3.0)
+    with pytest.raises(ConfigError, match="no angle"):
+        select(position=(ra, dec))
+    with pytest.raises(NoDataError):
+        list_store(tmp_path, selection=select(position=(ra * u.deg, -dec * u.deg)))

@@ -27,6 +27,9 @@ def show(
     settings: Annotated[
         list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, e.g. maps.pixel='0.05 deg'.")
     ] = None,
+    scan: Annotated[
+        bool, typer.Option("--scan", help="That of a sky scan in place of an analysis.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema: every key, type and meaning.")
@@ -35,12 +38,20 @@ def show(
     """Print the whole resolved configuration, each value with where it came from."""
     from daybreak.config.analysis import AnalysisConfig
     from daybreak.config.load import to_yaml
-    from daybreak.instruments.settings import resolve_config
+    from daybreak.config.scan import ScanConfig
+    from daybreak.instruments.settings import resolve_config, resolve_scan
 
     if schema:
-        typer.echo(json.dumps(AnalysisConfig.model_json_schema(), indent=2))
+        model = ScanConfig if scan else AnalysisConfig
+        typer.echo(json.dumps(model.model_json_schema(), indent=2))
         return
-    resolved, origin = resolve_config(config=config, instrument=instrument, settings=settings or ())
+    resolved: AnalysisConfig | ScanConfig
+    if scan:
+        resolved, origin = resolve_scan(config=config, settings=settings or ())
+    else:
+        resolved, origin = resolve_config(
+            config=config, instrument=instrument, settings=settings or ()
+        )
     if as_json:
         typer.echo(resolved.model_dump_json(indent=2))
     else:

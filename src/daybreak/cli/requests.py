@@ -31,18 +31,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 
 def status(request: Which = None, as_json: AsJson = False) -> None:
     """List the requests, or the steps of one."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look
 
     if request is None:
-        views = api.status()
+        views = look.status()
         if as_json:
             typer.echo(json.dumps([_request_block(v) for v in views], indent=1))
         else:
             for line in _request_lines(views):
                 typer.echo(line)
         return
-    view = api.find(request)
-    steps = api.steps(view)
+    view = look.find(request)
+    steps = look.steps(view)
     if as_json:
         block = _request_block(view) | {"steps": [vars(step) for step in steps]}
         typer.echo(json.dumps(block, indent=1))
@@ -120,9 +120,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a step: its attempts, products, changes of state, and the end of its log."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look
 
-    view, history = api.step(api.find(request), step)
+    view, history = look.step(look.find(request), step)
     if as_json:
         typer.echo(json.dumps(vars(view) | history, indent=1))
         return
@@ -171,9 +171,9 @@ def cancel(
     request: Annotated[str, typer.Argument(help="Name of the request, or its output folder.")],
 ) -> None:
     """Stop a request wherever it runs; what was finished is kept."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look, manage
 
-    view = api.cancel(api.find(request))
+    view = manage.cancel(look.find(request))
     typer.echo(_headline(view))
 
 
@@ -185,19 +185,19 @@ def retry(
     ] = None,
 ) -> None:
     """Try failed steps again, or make named ones again, then go on with the plan."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look, manage
 
-    view = api.find(request)
-    go_on(lambda progress, stop: api.retry(view, steps or (), progress=progress, stop=stop))
+    view = look.find(request)
+    go_on(lambda progress, stop: manage.retry(view, steps or (), progress=progress, stop=stop))
 
 
 def resume(
     request: Which = None,
 ) -> None:
     """Go on with a request whose driver is gone; without a name, with all of them."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look
 
-    views = [api.find(request)] if request is not None else api.to_resume()
+    views = [look.find(request)] if request is not None else look.to_resume()
     if not views:
         typer.echo("nothing to resume")
     for view in views:
@@ -207,9 +207,9 @@ def resume(
 
 
 def _resume(view: RequestView, progress: Any, stop: StopToken) -> Result:
-    from daybreak.requests import manage as api
+    from daybreak.requests import manage
 
-    return api.resume(view, progress=progress, stop=stop)
+    return manage.resume(view, progress=progress, stop=stop)
 
 
 def priority(
@@ -217,9 +217,9 @@ def priority(
     value: Annotated[int, typer.Argument(help="Higher goes first; an alert has 10.")],
 ) -> None:
     """Change how urgent a request is."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look, manage
 
-    typer.echo(_headline(api.prioritise(api.find(request), value)))
+    typer.echo(_headline(manage.prioritise(look.find(request), value)))
 
 
 def gc(
@@ -230,11 +230,11 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:
     """Remove products that no plan makes any more, and what killed drivers left behind."""
-    from daybreak.requests import manage as api
+    from daybreak.requests import look, manage
 
     seconds = seconds_of(older_than)
-    out = api.find(out).out
-    items = (api.garbage if dry_run else api.collect)(out, older_than_s=seconds)
+    out = look.find(out).out
+    items = (manage.garbage if dry_run else manage.collect)(out, older_than_s=seconds)
     for item in items:
         typer.echo(f"{item.path.relative_to(out)}: {item.why}")
     typer.echo(_sum_line(items, dry_run))

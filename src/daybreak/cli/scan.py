@@ -19,9 +19,11 @@ def scan(
     ] = None,
     ice: Annotated[Path | None, typer.Option(help="Table of ice layers.")] = None,
     nsides: Annotated[
-        str, typer.Option(help="HEALPix resolutions, from coarse to fine.")
-    ] = "1,8,64,512",
-    likelihood: Annotated[str, typer.Option(help="Name of the likelihood.")] = "pandel-mpe",
+        str | None, typer.Option(help="HEALPix resolutions, from coarse to fine: 1,8,64,512.")
+    ] = None,
+    likelihood: Annotated[
+        str | None, typer.Option(help="Name of the likelihood; default pandel-mpe.")
+    ] = None,
     around: Annotated[
         tuple[float, float, float] | None,
         typer.Option(metavar="RA DEC RADIUS", help="Scan only this circle (deg)."),
@@ -30,27 +32,35 @@ def scan(
         int | None, typer.Option("--event", help="Which event of the file, from 0.")
     ] = None,
     contours: Annotated[
-        str, typer.Option(help="Calibration: auto, resimulation, wilks or millipede.")
-    ] = "auto",
-    workers: Annotated[int, typer.Option(help="Workers; 0: one per core.")] = 0,
+        str | None, typer.Option(help="Calibration: auto, resimulation, wilks or millipede.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="YAML file with settings.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", "-s", help="KEY=VALUE, e.g. scan.n_best=20.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers; 0: one per core.")] = None,
     engine: Annotated[
-        str,
+        str | None,
         typer.Option(help="Where fits run: local, threads, processes, or an engine profile."),
-    ] = "local",
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Scan even events that are no tracks.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json.")] = False,
 ) -> None:
     """Scan the likelihood of a track event over the sky: best fit, contours, maps, one report."""
-    from daybreak.requests.scan.request import scan_request
+    from daybreak.requests.scan.request import scan_options, scan_request
 
-    if "/" in engine:
+    if engine is not None and "/" in engine:
         engine = str(Path(engine).resolve())
+    levels = None if nsides is None else _nsides(nsides)
     request = scan_request(
-        event, out=out, gcd=gcd, geometry=geometry, ice=ice, nsides=_nsides(nsides),
-        likelihood=likelihood, around=around, number=number, contours=contours, force=force,
-        workers=workers, engine=engine, origin="cli", requester=user_name(),
+        event, out=out, gcd=gcd, geometry=geometry, ice=ice, number=number, force=force,
+        config=config, settings=settings or (),
+        options=scan_options(levels, likelihood, None, around, contours, engine, workers),
+        origin="cli", requester=user_name(),
     )  # fmt: skip
     run_request(request, as_json=as_json)
 

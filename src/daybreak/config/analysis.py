@@ -74,13 +74,36 @@ class RegionConfig(Frozen):
     """ON region, OFF regions and what is excluded from them."""
 
     on_radius: Size | None = Field(
-        None, description="ON radius; none: the instrument's for a point source, or RAD_MAX"
+        None, description="ON radius; none: from the source's known size, or RAD_MAX"
     )
+    source: Literal["auto", "point", "extended"] = Field(
+        "auto", description="what the source is taken for; auto: as the built-in table has it"
+    )
+    point_radius: Size = Field(
+        "0.1 deg", description="ON radius of a point source; the PSF's part of an extended one's"
+    )
+    sigma_factor: float = Field(
+        2.0, gt=0, description="ON radius of a Gaussian source, in sigma, before the PSF's part"
+    )
+    shell_factor: float = Field(
+        1.0, gt=0, description="ON radius of a shell, in outer radii, before the PSF's part"
+    )
+    point_below: Size = Field("0.03 deg", description="known sources smaller than this are points")
     extended_above: Size = Field(
         "0.2 deg", description="from this ON radius on, the source is taken as extended"
     )
     exclusion_radius: Size | None = Field(
-        None, description="around the target; none: max(0.4 deg, ON radius + 0.2 deg)"
+        None,
+        description="around the target; none: ON radius + target_margin, or more",
+    )
+    smallest_exclusion: Size = Field(
+        "0.4 deg", description="least radius that is excluded around the target"
+    )
+    target_margin: Size = Field(
+        "0.2 deg", description="added to the ON radius for the exclusion around the target"
+    )
+    known_margin: Size = Field(
+        "0.2 deg", description="added to the size of known sources that are excluded, for the PSF"
     )
     exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
     exclude: tuple[ExcludedRegion, ...] = ()
@@ -216,6 +239,17 @@ class QualityConfig(Frozen):
         4.0, gt=0, description="sigma of a trend of the background rate within a run"
     )
     max_theta: Angle = Field("5 deg", description="events farther from the pointing are counted")
+    max_off_width: float = Field(
+        1.2, gt=0, description="width of the OFF pixels' significance from which a note warns"
+    )
+    extended_sigma: float = Field(
+        4.0,
+        gt=0,
+        description="excess around a point source, in sigma above the PSF's",
+    )
+    extended_excess: float = Field(
+        0.2, ge=0, description="and its share of the ON excess beyond what the PSF leaves there"
+    )
 
 
 class EngineConfig(Frozen):

@@ -236,11 +236,12 @@ class Driver:
         """Give a step to a pool, or to the thread beside the driver."""
         key, log = self.pending.keys[step.name].key, log_path(step, self.ledger.root)
         memory_mb = resources.memory_mb if label != HOST else 0
+        again = self.ledger.key_of(step.name) == ""
         number = self.ledger.submitted(step, self.pending.keys[step.name], label, memory_mb, log)
         root, upstream = self.ledger.root, self.board.upstream(step)
         block = payload(step, upstream, root, key=key, number=number, resources=resources)
         if label == HOST or pools is None:
-            future = self._thread.submit(block, self._host_of(step))
+            future = self._thread.submit(block, self._host_of(step, again))
         else:
             priority = self.ledger.request.priority
             future = pools.submit(EXECUTE, block, label=label, priority=priority)
@@ -249,7 +250,7 @@ class Driver:
         future.add_done_callback(self._ended.put)
         return future
 
-    def _host_of(self, step: Step) -> Host:
+    def _host_of(self, step: Step, again: bool) -> Host:
         """What a step beside the driver is given; its remarks are written down by the driver."""
         if self.host is None:
             raise EngineError(f"step {step.name!r} runs beside the driver, and there is no host")
@@ -257,6 +258,7 @@ class Driver:
             self.host,
             say=lambda text: self._remarks.put((step.name, text)),
             report=self.announcer.detail,
+            again=again,
         )
 
     def _settle(self, future: Future[dict[str, Any]], pools: Pools | None) -> None:

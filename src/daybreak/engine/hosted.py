@@ -53,6 +53,8 @@ class Host:
         Takes an object on how far it is, for who asked to be told.
     opener
         Opens pools of workers, as :func:`daybreak.engine.pools.worker_pools.open_pools`.
+    again
+        Somebody wants the step to be made again from nothing.
     """
 
     root: Path
@@ -62,6 +64,7 @@ class Host:
     say: Callable[[str], None] = nothing
     report: Callable[[Any], None] = nothing
     opener: Callable[..., Any] | None = None
+    again: bool = False
 
     def work(self, step: str) -> Path:
         """A folder of a step that outlives its attempts; it goes when the step is done.

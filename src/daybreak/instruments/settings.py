@@ -8,6 +8,7 @@ from typing import Any
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.load import KeyPath, Layer, build, file_layer, parse_value
+from daybreak.config.scan import ScanConfig
 from daybreak.errors import ConfigError
 from daybreak.instruments.profiles import profile_layer
 
@@ -81,3 +82,51 @@ def resolve_config(
     instrument = str(instrument or "auto")
     chosen = Layer("command line", {"instrument": instrument})
     return build(AnalysisConfig, [profile_layer(instrument), *layers, chosen])
+
+
+def resolve_scan(
+    *,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> tuple[ScanConfig, dict[KeyPath, str]]:
+    """Resolve the configuration of a sky scan.
+
+    Parameters
+    ----------
+    config, settings, options
+        As for :func:`resolve_config`.
+
+    Returns
+    -------
+    config : ScanConfig
+        The frozen, complete configuration.
+    origin : dict
+        Key path to where the value came from, for values that are not defaults.
+
+    Raises
+    ------
+    ConfigError
+        For unknown keys, bad values or an unreadable file.
+    """
+    return build(ScanConfig, scan_layers(config=config, settings=settings, options=options))
+
+
+def scan_layers(
+    *,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> list[Layer]:
+    """What people have written of the configuration of a sky scan, the strongest last.
+
+    Parameters
+    ----------
+    config, settings, options
+        As for :func:`resolve_config`.
+    """
+    layers = [file_layer(config)] if config is not None else []
+    layers.append(settings_layer(settings))
+    if options:
+        layers.append(Layer("command line", dict(options)))
+    return layers

@@ -14,7 +14,7 @@ from daybreak.engine.progress import Progress, ProgressEvent
 from daybreak.engine.run import run_plan
 from daybreak.engine.stop import StopToken
 from daybreak.errors import PartialResultError
-from daybreak.ledger.step import Place, Plan, Step, StepResult, StepStopped
+from daybreak.ledger.step import Place, Plan, Step, StepResult, StepState, StepStopped
 from daybreak.products.lock import folder_lock
 from daybreak.requests.analysis.kind import AnalysisResult
 from daybreak.requests.run import raise_for
@@ -239,7 +239,13 @@ def _simulate(folder: Path, seed: int, progress: Progress | None, stop: StopToke
         place=Place.DRIVER,
     )
     plan = Plan((step,))
-    results = run_plan(plan, folder, control=Control(stop=stop, progress=progress))
+
+    def tell(event: ProgressEvent) -> None:
+        if progress is not None and event.detail is not None:
+            done, of = event.detail
+            progress(ProgressEvent(done, of, StepResult(f"simulate run {done}", StepState.DONE)))
+
+    results = run_plan(plan, folder, control=Control(stop=stop, progress=tell))
     raise_for(plan, results)
     return not results["simulate"].cached
 
@@ -255,7 +261,7 @@ def simulate(
     def report(done: int, of: int) -> None:
         if host.stop.requested:
             raise StepStopped(f"stopped after {done} runs")
-        host.report(f"run {done} of {of} is simulated")
+        host.report((done, of))
 
     source = crab_like(SOURCE)
     place = SkyCoord(_BLANK_RA_DEG, _BLANK_DEC_DEG, unit="deg")

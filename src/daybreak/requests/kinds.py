@@ -64,7 +64,7 @@ def kind_of_result(result: Result) -> Kind:
     result
         Of a request that has been run.
     """
-    return next(kind for kind in _kinds.values() if isinstance(result, kind.result_class))
+    return next(kind for kind in _kinds.values() if type(result) is kind.result_class)
 
 
 def request_from(kind: str, spec: Mapping[str, Any], **changes: Any) -> Request:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from daybreak.requests.analysis.kind import AnalysisResult
     from daybreak.requests.scan.kind import ScanResult
 
-DEFAULT_LIKELIHOOD = "pandel-mpe"
-
 
 def analyse(
     target: str,
@@ -102,14 +100,16 @@ def scan(
     geometry: Path | str | None = None,
     ice: Path | str | None = None,
     nsides: Sequence[int] | None = None,
-    likelihood: str = DEFAULT_LIKELIHOOD,
+    likelihood: str | None = None,
     options: Mapping[str, Any] | None = None,
-    around: tuple[float, float, float] | None = None,
+    around: tuple[Any, Any, Any] | None = None,
     number: int | None = None,
-    contours: str = "auto",
+    contours: str | None = None,
     force: bool = False,
-    workers: int = 0,
-    engine: str = "local",
+    workers: int | None = None,
+    engine: str | None = None,
+    config: Path | str | None = None,
+    settings: Iterable[str] = (),
     progress: Callable[[ScanProgress], None] | None = None,
     stop: StopToken | None = None,
 ) -> ScanResult:
@@ -132,7 +132,7 @@ def scan(
     likelihood, options
         Name of the likelihood and what it takes.
     around
-        Scan only a circle: right ascension, declination, radius in degrees.
+        Scan only a circle: right ascension, declination, radius, as quantities or in degrees.
     number
         Which event of a file with several, from 0.
     contours
@@ -144,6 +144,10 @@ def scan(
     engine
         ``local`` (threads, or processes where the likelihood holds the interpreter's lock),
         ``threads``, ``processes``, or an engine profile: a name or a file.
+    config
+        YAML file with settings.
+    settings
+        ``section.key=value`` texts, e.g. ``["scan.n_best=20"]``.
     progress
         Called after each block of pixels, in another thread.
     stop
@@ -161,13 +165,13 @@ def scan(
     InterruptedByUser
         On Ctrl-C, after the products of the pixels so far are written.
     """
-    from daybreak.requests.scan.request import scan_request
+    from daybreak.requests.scan.request import scan_options, scan_request
 
     request = scan_request(
         Path(event), out=Path(out),
-        gcd=_path(gcd), geometry=_path(geometry), ice=_path(ice),
-        nsides=nsides, likelihood=likelihood, options=options, around=around, number=number,
-        contours=contours, force=force, workers=workers, engine=engine,
+        gcd=_path(gcd), geometry=_path(geometry), ice=_path(ice), number=number, force=force,
+        config=_path(config), settings=settings,
+        options=scan_options(nsides, likelihood, options, around, contours, engine, workers),
     )  # fmt: skip
 
     def tell(event: ProgressEvent) -> None:

@@ -126,23 +126,8 @@ def _need(table: IndexTable, columns: tuple[str, ...], what: str) -> None:
             )
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _numbers(table: IndexTable, name: str) -> npt.NDArray[np.float64]:
-    """A column as floats, also where the index spells them as text; NaN where there is none."""
-    column = table.column(name)
-    if column is not None and column.is_text:
-        return np.array([_number(text) for text in column.texts()], dtype=np.float64)
-    return table.floats(name)
-
-
 def _latitudes(table: IndexTable, name: str) -> npt.NDArray[np.float64]:
-    values = _numbers(table, name)
+    values = table.floats(name)
     return np.where(np.abs(values) <= 90, values, np.nan)
 
 
@@ -151,10 +136,10 @@ def _times(table: IndexTable, which: str) -> list[Time | None]:
     rows = zip(
         table.texts(f"DATE-{end}"),
         table.texts(f"TIME-{end}"),
-        _numbers(table, which).tolist(),
+        table.floats(which).tolist(),
         strict=True,
     )
-    return [_time(date, clock, seconds, table.header) for date, clock, seconds in rows]
+    return [_time(date, clock, seconds, table.meta) for date, clock, seconds in rows]
 
 
 def _time(date: str, clock: str, seconds: float, header: Mapping[str, Any]) -> Time | None:
@@ -269,18 +254,18 @@ def read_catalogue(store: Path) -> Catalogue:
     hdus = _hdu_entries(store, hdu_table)
     ids = _obs_ids(store, observations)
     columns = {
-        "ra_pnt_deg": _numbers(observations, "RA_PNT").tolist(),
+        "ra_pnt_deg": observations.floats("RA_PNT").tolist(),
         "dec_pnt_deg": _latitudes(observations, "DEC_PNT").tolist(),
-        "zenith_deg": _numbers(observations, "ZEN_PNT").tolist(),
-        "ontime_s": _numbers(observations, "ONTIME").tolist(),
-        "livetime_s": _numbers(observations, "LIVETIME").tolist(),
+        "zenith_deg": observations.floats("ZEN_PNT").tolist(),
+        "ontime_s": observations.floats("ONTIME").tolist(),
+        "livetime_s": observations.floats("LIVETIME").tolist(),
         "start": _times(observations, "TSTART"),
         "stop": _times(observations, "TSTOP"),
         "object": observations.texts("OBJECT"),
         "target_name": observations.texts("TARGET_NAME"),
         "tag": observations.texts("TARGET_TAG"),
-        "target_offset_deg": _numbers(observations, "TARGET_OFFSET").tolist(),
-        "ra_obj_deg": _numbers(observations, "RA_OBJ").tolist(),
+        "target_offset_deg": observations.floats("TARGET_OFFSET").tolist(),
+        "ra_obj_deg": observations.floats("RA_OBJ").tolist(),
         "dec_obj_deg": _latitudes(observations, "DEC_OBJ").tolist(),
     }
     seen: dict[int, RunEntry] = {}

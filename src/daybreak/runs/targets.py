@@ -31,6 +31,12 @@ class KnownSource:
     dec_deg: float
     radius_deg: float
     detected: bool
+    kind: str = ""
+
+    @property
+    def shell(self) -> bool:
+        """Its size is the outer radius of a shell, not the width of a Gaussian."""
+        return self.kind == "SNR"
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ def known_sources() -> tuple[KnownSource, ...]:
             dec_deg=float(row["dec"]),
             radius_deg=float(row["radius"]),
             detected=str(row["name"]) not in missed,
+            kind=str(row["kind"]),
         )
         for row in table
     )
@@ -101,6 +108,27 @@ def find_known(name: str) -> KnownSource | None:
         if len(hits) == 1 or (hits and form is normalise):
             return hits[0]
     return None
+
+
+def known_source_of(target: Target) -> KnownSource | None:
+    """The source of the built-in table that a resolved target is, by name or by place.
+
+    Parameters
+    ----------
+    target
+        The target.
+    """
+    for name in (target.name, target.tag):
+        found = find_known(name) if name else None
+        if found is not None:
+            return found
+    if target.blank_fields:
+        return None
+    sources = known_sources()
+    places = SkyCoord([s.ra_deg for s in sources], [s.dec_deg for s in sources], unit="deg")
+    away = places.separation(target.position).deg
+    nearest = int(away.argmin())
+    return sources[nearest] if away[nearest] < _SAME_PLACE_DEG else None
 
 
 def parse_coordinates(text: str) -> SkyCoord | None:

@@ -16,6 +16,7 @@ from regions import CircleSkyRegion
 from daybreak.errors import RunDataError
 from daybreak.products.night import night_of
 from daybreak.science.circle import Circle
+from daybreak.science.extension import annulus_deg, expected_weights, psf_leak
 from daybreak.science.fov import field_of_view, fill_empty_bins
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import (
@@ -28,6 +29,9 @@ from daybreak.science.regions import (
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun, ReductionSetup
 from daybreak.science.skymaps import run_maps
 from daybreak.science.theta2 import run_theta2
+
+#: more OFF regions than any field of view holds
+_AS_MANY_AS_FIT = 100
 
 
 def energy_axes(setup: ReductionSetup) -> tuple[MapAxis, MapAxis]:
@@ -79,7 +83,12 @@ def _spectrum_dataset(run: LoadedRun, setup: ReductionSetup, region: Any) -> Spe
 
 
 def _off_centers(
-    run: LoadedRun, setup: ReductionSetup, region: Any, pointing: SkyCoord, mask: WcsNDMap | None
+    run: LoadedRun,
+    setup: ReductionSetup,
+    region: Any,
+    pointing: SkyCoord,
+    mask: WcsNDMap | None,
+    safe: BoolArray,
 ) -> SkyCoord | None:
     if isinstance(region, CircleSkyRegion):
         return reflected_regions(
@@ -91,9 +100,10 @@ def _off_centers(
         )
     reco, _ = energy_axes(setup)
     offset = region.center.separation(pointing)
-    radii = run.observation.rad_max.evaluate(energy=reco.center, offset=offset)
+    used = reco.center[safe] if safe.any() else reco.center
+    radii = run.observation.rad_max.evaluate(energy=used, offset=offset)
     return wobble_regions(
-        region, pointing, mask, n_off=setup.n_off or 3, largest_radius=np.max(radii)
+        region, pointing, mask, n_off=setup.n_off or _AS_MANY_AS_FIT, largest_radius=np.max(radii)
     )
 
 
@@ -196,6 +206,19 @@ def _run_info(
     }
 
 
+def _psf_leak(
+    run: LoadedRun, setup: ReductionSetup, info: dict[str, Any], exposure: FloatArray
+) -> float:
+    """What a point source leaves around the ON region; NaN where that can't be told."""
+    radii, threshold = annulus_deg(setup), float(info["threshold_tev"])
+    if radii is None or run.observation.psf is None or not np.isfinite(threshold):
+        return float("nan")
+    edges = np.array(setup.true_edges_tev)
+    weights = expected_weights(exposure, edges, threshold)
+    energy = np.sqrt(edges[:-1] * edges[1:]) * u.TeV
+    return psf_leak(run.observation.psf, info["offset_deg"] * u.deg, radii, weights, energy)
+
+
 def _check_exposure(run: LoadedRun, exposure: FloatArray) -> None:
     if not exposure.max() > 0:
         raise RunDataError(
@@ -238,12 +261,13 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
     exposure = dataset.exposure.quantity.to_value("cm2 s").ravel()
     _check_exposure(run, exposure)
     info = _run_info(run, setup, pointing, safe, method)
+    info["psf_leak"] = _psf_leak(run, setup, info, exposure)
 
     counts_on, on_time, on_energy = _on_events(run, setup, dataset.counts.geom)
     backgrounds: dict[str, Background] = {}
     off = None
     if setup.background != "fov":
-        off = _off_centers(run, setup, region, pointing, mask)
+        off = _off_centers(run, setup, region, pointing, mask, safe)
     if off is not None:
         info["n_off_regions"] = len(off)
         backgrounds["reflected"] = _reflected_background(run, setup, off, safe.size)

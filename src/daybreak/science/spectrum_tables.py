@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
-from scipy.special import chdtr, ndtr
+from scipy.special import chdtr
 
-from daybreak.science.lightcurve import LightCurve
+from daybreak.science.limits import ul_convention
 from daybreak.science.spectrum import DNDE_UNIT, FluxPoints, SpectrumFits, butterfly
 from daybreak.science.stack import Response
-
-FLUX_UNIT = u.Unit("cm-2 s-1")
 
 
 def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.ndarray) -> Table:
@@ -31,7 +29,8 @@ def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.nda
             "alpha": response.alpha,
             "background": background,
             "excess": response.n_on - background,
-            "npred": background + signal,
+            "model_signal": signal,
+            "model_total": background + signal,
             "in_fit": fitted,
         }
     )
@@ -101,16 +100,6 @@ def butterfly_table(fits: SpectrumFits, low_tev: float, high_tev: float) -> Tabl
     return table
 
 
-def ul_convention(n_sigma_ul: float) -> str:
-    """The convention of the upper limits in words."""
-    two, one = 100 * chdtr(1, n_sigma_ul**2), 100 * ndtr(n_sigma_ul)
-    return (
-        f"upper limits where the statistic is {n_sigma_ul**2:g} above its minimum "
-        f"(n_sigma_ul = {n_sigma_ul:g}: {two:.2f} % two-sided, {one:.1f} % one-sided); where ON is "
-        f"empty {-np.log1p(-two / 100):.2f} counts; after a deficit a limit can lie below zero"
-    )
-
-
 def flux_points_table(
     points: FluxPoints, model: str, *, n_sigma_ul: float, ul_below_sigma: float
 ) -> Table:
@@ -147,60 +136,5 @@ def flux_points_table(
         ul_convention=ul_convention(n_sigma_ul),
         ul_below_sigma=ul_below_sigma,
         model=model,
-    )
-    return table
-
-
-def light_curve_table(
-    curve: LightCurve, index: float, *, n_sigma_ul: float, ul_below_sigma: float, p0: float
-) -> Table:
-    """One light curve with what it says about variability in the header."""
-    s, ref = curve.solved, curve.reference_flux
-    sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
-    table = Table(
-        {
-            "time_min": np.array([i.start_mjd for i in curve.intervals]) * u.day,
-            "time_max": np.array([i.stop_mjd for i in curve.intervals]) * u.day,
-            "label": [i.label for i in curve.intervals],
-            "livetime": curve.livetime_s * u.s,
-            "n_on": curve.n_on,
-            "n_off": curve.n_off,
-            "alpha": curve.alpha,
-            "excess": curve.excess,
-        }
-    )
-    for name, values in (
-        ("flux", s.norm),
-        ("flux_err", s.norm_err),
-        ("flux_errn", s.norm_errn),
-        ("flux_errp", s.norm_errp),
-        ("flux_ul", s.norm_ul),
-    ):
-        table[name] = values * ref * FLUX_UNIT
-    table["norm"], table["ts"], table["sqrt_ts"] = s.norm, s.ts, sqrt_ts
-    table["is_ul"] = ~(sqrt_ts >= ul_below_sigma)
-    v = curve.variability
-    table.meta.update(
-        time_format="mjd",
-        time_scale="tt",
-        e_min_tev=curve.e_min_tev,
-        e_max_tev=curve.e_max_tev,
-        index=index,
-        constant=v.constant,
-        constant_error=v.constant_error,
-        chi2=v.chi2,
-        chi2_method="likelihood ratio of a constant against a free flux in each bin",
-        dof=v.dof,
-        p_value=v.p_value,
-        fvar=v.fvar,
-        fvar_error=v.fvar_error,
-        blocks=[
-            {"start": b.start_mjd, "stop": b.stop_mjd, "flux": b.flux, "flux_err": b.flux_err}
-            for b in v.blocks
-        ],
-        bayesian_p0=p0,
-        n_sigma_ul=n_sigma_ul,
-        ul_convention=ul_convention(n_sigma_ul),
-        ul_below_sigma=ul_below_sigma,
     )
     return table

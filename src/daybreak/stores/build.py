@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.table import Column, MaskedColumn
 
 from daybreak.errors import NoDataError, StoreError
-from daybreak.stores.choose import separation
-from daybreak.stores.commit import commit_master, recover, replace_together
+from daybreak.stores.choose import separation_deg
+from daybreak.stores.commit import recover, replace_together
 from daybreak.stores.fits import Hdu, check_file
 from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset
-from daybreak.stores.merge import convert_times
+from daybreak.stores.master_file import commit_master
+from daybreak.stores.merge import convert_times, ids_column, text_column
 from daybreak.stores.paths import OWN_FOLDER, folder_of
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import IndexTable, TableColumn, pack, run_key
+from daybreak.stores.table import IndexTable, pack, run_key
 from daybreak.stores.transfer import looks_like_fits
 
 OBS_INDEX, HDU_INDEX = "obs-index.fits.gz", "hdu-index.fits.gz"
@@ -106,7 +108,18 @@ class _Scanned:
 
 
 def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
-    """HDU_TYPE and HDU_CLASS after the GADF keywords, or after the name where they are missing."""
+    """HDU_TYPE and HDU_CLASS after the GADF keywords, or after the name where they are missing.
+
+    Parameters
+    ----------
+    hdu
+        From the walk over a file.
+
+    Returns
+    -------
+    tuple of str, or None
+        None if it is neither data nor response.
+    """
 
     def key(number: int) -> str:
         return str(hdu.header.get(f"HDUCLAS{number}") or "").strip().upper()
@@ -121,7 +134,18 @@ def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
 
 
 def fits_files(root: Path) -> list[str]:
-    """FITS files below a folder, but for index files and what Daybreak keeps there itself."""
+    """FITS files below a folder, but for index files and what Daybreak keeps there itself.
+
+    Parameters
+    ----------
+    root
+        The folder.
+
+    Returns
+    -------
+    list of str
+        Paths relative to it, in order.
+    """
     found = []
     for folder, names, files in os.walk(root):
         names[:] = sorted(n for n in names if n != OWN_FOLDER and not n.startswith("."))
@@ -176,40 +200,29 @@ def _obs_values(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]
     places = [header.get(k) for k in ("RA_PNT", "DEC_PNT", "RA_OBJ", "DEC_OBJ")]
     if all(isinstance(p, int | float) and not isinstance(p, bool) for p in places):
         ra, dec, ra_obj, dec_obj = (float(p or 0.0) for p in places)
-        away = separation(np.array([ra]), np.array([dec]), (ra_obj, dec_obj))
+        away = separation_deg(np.array([ra]), np.array([dec]), (ra_obj, dec_obj))
         values["OFFSET_OBJ"] = float(away[0])
     return values
 
 
-def _column(name: str, kind: str, unit: str, rows: list[dict[str, Any]]) -> TableColumn | None:
+def _column(name: str, kind: str, unit: str, rows: list[dict[str, Any]]) -> Column | None:
     values = [row.get(name) for row in rows]
     if all(value is None for value in values):
         return None
     if kind == "S":
-        texts = [b"" if v is None else str(v).encode("ascii", "replace") for v in values]
-        return TableColumn(np.array(texts, dtype="S"), unit)
-    good = [isinstance(v, int | float) and not isinstance(v, bool) for v in values]
+        return text_column(
+            ["" if v is None else str(v).encode("ascii", "replace").decode() for v in values]
+        )
+    numbers = [
+        v if isinstance(v, int | float) and not isinstance(v, bool) else None for v in values
+    ]
     if kind == "f8":
-        floats = [
-            float(v) if ok and v is not None else np.nan for v, ok in zip(values, good, strict=True)
-        ]
-        return TableColumn(np.array(floats, dtype=np.float64), unit)
-    ints = [int(v) if ok and v is not None else 0 for v, ok in zip(values, good, strict=True)]
-    mask = ~np.array(good, dtype=bool)
-    return TableColumn(np.array(ints, dtype=np.int64), unit, mask if mask.any() else None)
-
-
-def _ids(runs: list[str]) -> TableColumn:
-    try:
-        return TableColumn(np.array([int(run) for run in runs], dtype=np.int64))
-    except (ValueError, OverflowError):
-        return TableColumn(np.array([run.encode() for run in runs], dtype="S"))
-
-
-def _text_column(values: list[str]) -> TableColumn:
-    return TableColumn(
-        np.array([v.encode("utf-8") for v in values] or [b""], dtype="S")[: len(values)]
-    )
+        return Column(
+            np.array([np.nan if v is None else float(v) for v in numbers]), unit=unit or None
+        )
+    mask = [v is None for v in numbers]
+    whole = np.array([0 if v is None else int(v) for v in numbers], dtype=np.int64)
+    return MaskedColumn(whole, mask=mask, unit=unit or None)
 
 
 def build_tables(
@@ -267,12 +280,12 @@ def build_tables(
 def _obs_table(
     order: list[str], rows: dict[str, dict[str, Any]], first: dict[str, Any]
 ) -> IndexTable:
-    columns = {"OBS_ID": _ids(order)}
+    columns = {"OBS_ID": ids_column(order)}
     for name, kind, unit in _OBS_COLUMNS:
         column = _column(name, kind, unit, [rows[run] for run in order])
         if column is not None:
             columns[name] = column
-    return IndexTable(columns, _obs_header(first))
+    return IndexTable(columns, meta=_obs_header(first))
 
 
 def _hdu_table(
@@ -282,11 +295,11 @@ def _hdu_table(
     rows = sorted(rows, key=lambda row: place[row[0]])
     texts = list(zip(*rows, strict=True)) or [()] * 7
     names = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
-    columns = {"OBS_ID": _ids([str(run) for run in texts[0]])}
+    columns = {"OBS_ID": ids_column([str(run) for run in texts[0]])}
     for name, values in zip(names, texts[1:6], strict=True):
-        columns[name] = _text_column([str(v) for v in values])
-    columns["SIZE"] = TableColumn(np.array(texts[6], dtype=np.int64), "byte")
-    return IndexTable(columns, _header("HDU"))
+        columns[name] = text_column([str(v) for v in values])
+    columns["SIZE"] = Column(np.array(texts[6], dtype=np.int64), unit="byte")
+    return IndexTable(columns, meta=_header("HDU"))
 
 
 def _header(kind: str) -> dict[str, Any]:
@@ -318,6 +331,11 @@ def index_store(
         Also list the dataset under this name in a `master.json`.
     overwrite
         Replace index files that are there.
+
+    Returns
+    -------
+    IndexResult
+        What was written and what was left out.
 
     Raises
     ------

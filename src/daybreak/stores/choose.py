@@ -33,25 +33,25 @@ class RunChoice:
         OBS_IDs from a run list; None for all.
     target
         Name, part of a name or a pattern with ``*``.
-    position
+    position_deg
         Right ascension and declination in degrees.
-    radius
-        In degrees, between `position` and the pointing.
+    radius_deg
+        In degrees, between the position and the pointing.
     after, before
         ISO dates; the run starts in between.
     """
 
     runs: tuple[str, ...] | None = None
     target: str | None = None
-    position: tuple[float, float] | None = None
-    radius: float = 3.0
+    position_deg: tuple[float, float] | None = None
+    radius_deg: float = 3.0
     after: str | None = None
     before: str | None = None
 
     @property
     def is_all(self) -> bool:
         """Whether nothing was selected."""
-        return self == RunChoice(radius=self.radius)
+        return self == RunChoice(radius_deg=self.radius_deg)
 
 
 def _split(line: str) -> list[str]:
@@ -67,6 +67,18 @@ def parse_run_list(text: str, name: str) -> tuple[str, ...]:
     A line's first token is the run, ``#`` starts a comment and empty lines don't count, as
     csiactcopy reads it. A table with a header line (CSV, ECSV, blanks) is read too: its column
     ``OBS_ID`` (or ``run``) counts.
+
+    Parameters
+    ----------
+    text
+        Content of the list.
+    name
+        What to call it in messages.
+
+    Returns
+    -------
+    tuple of str
+        OBS_IDs as `run_key` spells them.
 
     Raises
     ------
@@ -105,6 +117,16 @@ def parse_run_list(text: str, name: str) -> tuple[str, ...]:
 def read_run_list(path: Path) -> tuple[str, ...]:
     """Read a run list from a file; see `parse_run_list`.
 
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    tuple of str
+        OBS_IDs as `run_key` spells them.
+
     Raises
     ------
     ConfigError
@@ -122,12 +144,34 @@ def read_run_list(path: Path) -> tuple[str, ...]:
 
 
 def plain(name: str) -> str:
-    """A target's name without blanks, dashes and capitals: MSH 15-5-02 gives msh15502."""
+    """A target's name without blanks, dashes and capitals: MSH 15-5-02 gives msh15502.
+
+    Parameters
+    ----------
+    name
+        As a person or an index writes it.
+
+    Returns
+    -------
+    str
+        Letters, digits and ``*?+``.
+    """
     return re.sub(r"[^a-z0-9*?+]", "", name.lower())
 
 
 def target_names(obs: IndexTable) -> list[str]:
-    """A name of each run's target: the first column that has one."""
+    """A name of each run's target: the first column that has one.
+
+    Parameters
+    ----------
+    obs
+        An observation index.
+
+    Returns
+    -------
+    list of str
+        One per row; empty where no column has one.
+    """
     found = [""] * len(obs)
     for column in ("TARGET_NAME", "OBJECT", "TARGET", "TARGET_TAG"):
         found = [a or b for a, b in zip(found, obs.texts(column), strict=True)]
@@ -135,12 +179,23 @@ def target_names(obs: IndexTable) -> list[str]:
 
 
 def start_mjd(obs: IndexTable) -> Floats:
-    """Start of each run as MJD in the index's own time scale; NaN where it does not say."""
-    reference = obs.header.get("MJDREFI")
+    """Start of each run as MJD in the index's own time scale; NaN where it does not say.
+
+    Parameters
+    ----------
+    obs
+        An observation index.
+
+    Returns
+    -------
+    ndarray of float
+        In days; shape (rows,).
+    """
+    reference = obs.meta.get("MJDREFI")
     start = obs.floats("TSTART")
     mjd = np.full(len(obs), np.nan)
     if isinstance(reference, int | float):
-        mjd = float(reference) + float(obs.header.get("MJDREFF") or 0.0) + start / 86400.0
+        mjd = float(reference) + float(obs.meta.get("MJDREFF") or 0.0) + start / 86400.0
     dates, times = obs.texts("DATE-OBS"), obs.texts("TIME-OBS")
     for i in np.flatnonzero(~np.isfinite(mjd)):
         if dates[i]:
@@ -154,6 +209,16 @@ def start_mjd(obs: IndexTable) -> Floats:
 
 def parse_date(text: str) -> float:
     """MJD of an ISO date or date and time; a plain number is an MJD already.
+
+    Parameters
+    ----------
+    text
+        ISO 8601, or a number.
+
+    Returns
+    -------
+    float
+        In days.
 
     Raises
     ------
@@ -174,22 +239,43 @@ def parse_date(text: str) -> float:
 
 
 def iso(mjd: float) -> str:
-    """ISO date and time of an MJD, to the second; empty for NaN."""
+    """ISO date and time of an MJD, to the second; empty for NaN.
+
+    Parameters
+    ----------
+    mjd
+        In days.
+
+    Returns
+    -------
+    str
+        As ``2004-03-26 02:57:46``.
+    """
     if not np.isfinite(mjd) or not 0 <= mjd < 1e6:
         return ""
     moment = _MJD_ZERO + dt.timedelta(seconds=round(mjd * 86400.0))
     return moment.isoformat(sep=" ")
 
 
-def separation(
-    ra: Floats,
-    dec: Floats,
-    position: tuple[float, float],
-) -> Floats:
-    """Angle on the sky, in degrees (haversine formula)."""
-    a, d, a0, d0 = (np.radians(x) for x in (ra, dec, *position))
-    h = np.sin((d - d0) / 2) ** 2 + np.cos(d) * np.cos(d0) * np.sin((a - a0) / 2) ** 2
-    away: Floats = np.degrees(2 * np.arcsin(np.sqrt(np.clip(h, 0.0, 1.0))))
+def separation_deg(ra_deg: Floats, dec_deg: Floats, position_deg: tuple[float, float]) -> Floats:
+    """Angle on the sky between directions and one position.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        Right ascension and declination in degrees; shape (runs,).
+    position_deg
+        Right ascension and declination of the position in degrees.
+
+    Returns
+    -------
+    ndarray of float
+        In degrees; shape (runs,).
+    """
+    from astropy.coordinates import angular_separation  # most listings need no angle
+
+    places = (np.radians(x) for x in (ra_deg, dec_deg, *position_deg))
+    away: Floats = np.degrees(angular_separation(*places))
     return away
 
 
@@ -207,6 +293,13 @@ def _matches_target(obs: IndexTable, target: str) -> npt.NDArray[np.bool_]:
 def choose(obs: IndexTable, selection: RunChoice) -> tuple[list[str], list[str]]:
     """Runs of an observation index that are meant.
 
+    Parameters
+    ----------
+    obs
+        An observation index.
+    selection
+        What they have in common.
+
     Returns
     -------
     runs : list of str
@@ -223,9 +316,9 @@ def choose(obs: IndexTable, selection: RunChoice) -> tuple[list[str], list[str]]
     keep = np.ones(len(obs), dtype=bool)
     if selection.target is not None:
         keep &= _matches_target(obs, selection.target)
-    if selection.position is not None:
-        away = separation(obs.floats("RA_PNT"), obs.floats("DEC_PNT"), selection.position)
-        keep &= away <= selection.radius
+    if selection.position_deg is not None:
+        pointing = obs.floats("RA_PNT"), obs.floats("DEC_PNT")
+        keep &= separation_deg(*pointing, selection.position_deg) <= selection.radius_deg
     if selection.after is not None:
         keep &= start_mjd(obs) >= parse_date(selection.after)
     if selection.before is not None:

@@ -53,13 +53,37 @@ class Claim:
     unit: str
 
     def agrees(self, counted: float) -> bool:
-        """Whether the counted number is the claimed one, to the digits that are stated."""
+        """Whether the counted number is the claimed one, to the digits that are stated.
+
+        Parameters
+        ----------
+        counted
+            In the unit of the kind: a number of runs or events, hours or bytes.
+
+        Returns
+        -------
+        bool
+            Whether they agree.
+        """
         if self.kind in {"observations", "events"}:
             return round(self.value) == round(counted)
         return abs(self.value - counted) <= 0.51 * self.scale * 10.0**-self.decimals * 1.0001
 
     def rewritten(self, counted: float, like: Any) -> Any:
-        """The counted number spelled as the claim was."""
+        """The counted number spelled as the claim was.
+
+        Parameters
+        ----------
+        counted
+            In the unit of the kind.
+        like
+            The value as the entry states it.
+
+        Returns
+        -------
+        int, float or str
+            Of the type of `like`.
+        """
         number = round(counted / self.scale, self.decimals)
         if isinstance(like, int):
             return round(number)
@@ -69,7 +93,18 @@ class Claim:
 
 
 def claims_of(keys: dict[str, Any]) -> list[Claim]:
-    """The totals that an entry states and that are understood."""
+    """The totals that an entry states and that are understood.
+
+    Parameters
+    ----------
+    keys
+        The descriptive keys of an entry.
+
+    Returns
+    -------
+    list of Claim
+        In the order of the keys.
+    """
     found = []
     for key, value in keys.items():
         kind = next((k for k, pattern in _KINDS if pattern.search(key)), None)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from daybreak.errors import StoreError
 from daybreak.products.atomic import output_error
-from daybreak.stores.claims import claims_of
 from daybreak.stores.headers import DamagedFileError
-from daybreak.stores.layout import Dataset, Index, parse_master, row_paths
+from daybreak.stores.layout import Dataset, Index, row_paths
 from daybreak.stores.merge import HDU_KEYS, merge, unique, without
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, inside, resolve
 from daybreak.stores.record import StoreFolder, sync_folder
@@ -30,6 +29,11 @@ JOURNAL = "journal.json"
 
 def recover(store: StoreFolder) -> bool:
     """Finish the renames that a killed process began; the lock must be held.
+
+    Parameters
+    ----------
+    store
+        The store, whose lock is held.
 
     Returns
     -------
@@ -55,7 +59,18 @@ def recover(store: StoreFolder) -> bool:
 
 
 def resolve_own(path: str) -> str:
-    """Like `resolve`, but the store's own `master.json` is allowed."""
+    """Like `resolve`, but the store's own `master.json` is allowed.
+
+    Parameters
+    ----------
+    path
+        As the journal has it.
+
+    Returns
+    -------
+    str
+        Relative path inside the store.
+    """
     return path if path == MASTER else resolve("", path)
 
 
@@ -116,6 +131,20 @@ class CommitResult:
 def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes]:
     """An index of the destination, parsed and as it is; None and no bytes if it is not there.
 
+    Parameters
+    ----------
+    store
+        The destination.
+    path
+        Relative to the store, with ``/``.
+
+    Returns
+    -------
+    table : IndexTable or None
+        The index.
+    data : bytes
+        The file's content.
+
     Raises
     ------
     StoreError
@@ -138,7 +167,22 @@ def local_table(store: StoreFolder, path: str) -> tuple[IndexTable | None, bytes
 
 
 def runs_not_here(store: StoreFolder, hdu: IndexTable, base: str) -> set[str]:
-    """Runs of an HDU index that lack a file on disk."""
+    """Runs of an HDU index that lack a file on disk.
+
+    Parameters
+    ----------
+    store
+        The store, a folder of this host.
+    hdu
+        Its HDU index.
+    base
+        Folder of that index inside the store.
+
+    Returns
+    -------
+    set of str
+        OBS_IDs.
+    """
     paths, problems = row_paths(hdu, base, str(store.root))
     root = str(store.root)
     there: dict[str, bool] = {}
@@ -166,6 +210,11 @@ def commit(
         Runs of the source all of whose files are here and checked.
     keep
         Local rows win over the source's.
+
+    Returns
+    -------
+    CommitResult
+        What the index lists now, and what was rewritten.
     """
     obs, obs_bytes = local_table(store, dataset.obs_path)
     hdu, hdu_bytes = local_table(store, dataset.hdu_path)
@@ -219,25 +268,51 @@ def _new_bytes(
 
 
 def same_table(first: IndexTable, second: IndexTable) -> bool:
-    """Whether two tables hold the same rows in the same order and the same columns."""
-    if len(first) != len(second) or list(first.columns) != list(second.columns):
+    """Whether two tables hold the same rows in the same order, columns and header.
+
+    Parameters
+    ----------
+    first, second
+        Two indices.
+
+    Returns
+    -------
+    bool
+        Whether nothing would change if one replaced the other.
+    """
+    if len(first) != len(second) or first.colnames != second.colnames:
         return False
-    for name, column in first.columns.items():
-        other = second.columns[name]
-        if column.unit != other.unit or column.values.dtype != other.values.dtype:
+    for column, other in zip(first.columns.values(), second.columns.values(), strict=True):
+        types = [c.dtype.newbyteorder("=") for c in (column, other)]
+        if types[0] != types[1] or str(column.unit or "") != str(other.unit or ""):
             return False
-        if column.values.tobytes() != other.values.tobytes():
+        masks = [np.ma.getmaskarray(c.data) for c in (column, other)]
+        values = [np.ma.getdata(c.data) for c in (column, other)]
+        numbers = types[0].kind in "fc"
+        if not np.array_equal(masks[0], masks[1]):
             return False
-        masks = [None if c.mask is None else c.mask.tobytes() for c in (column, other)]
-        if masks[0] != masks[1]:
+        if not np.array_equal(values[0], values[1], equal_nan=numbers):
             return False
-    return {k: repr(v) for k, v in first.header.items()} == {
-        k: repr(v) for k, v in second.header.items()
+    return {k: repr(v) for k, v in first.meta.items()} == {
+        k: repr(v) for k, v in second.meta.items()
     }
 
 
 def tidy(store: StoreFolder, dataset: Dataset) -> CommitResult:
-    """Drop duplicate rows and runs whose files are not here; the lock must be held."""
+    """Drop duplicate rows and runs whose files are not here; the lock must be held.
+
+    Parameters
+    ----------
+    store
+        The store, whose lock is held.
+    dataset
+        A pair of index files.
+
+    Returns
+    -------
+    CommitResult
+        What was dropped and rewritten.
+    """
     obs, _ = local_table(store, dataset.obs_path)
     hdu, _ = local_table(store, dataset.hdu_path)
     if obs is None or hdu is None:
@@ -251,114 +326,3 @@ def tidy(store: StoreFolder, dataset: Dataset) -> CommitResult:
             files[path] = pack(new, path)
     replace_together(store, files)
     return CommitResult(set(new_obs.run_keys()), sorted(gone), list(files))
-
-
-def commit_master(
-    store: StoreFolder,
-    entries: Iterable[Dataset],
-    raw: bytes,
-    *,
-    counted: dict[str, Callable[[], dict[str, float]]],
-    everything: bool,
-) -> bool:
-    """Bring the destination's `master.json` up to date; the lock must be held.
-
-    Parameters
-    ----------
-    entries
-        Datasets that were copied.
-    raw
-        The source's `master.json`; empty if it has none.
-    counted
-        For each dataset's name, a function that counts what is here, called only if the entry
-        claims totals.
-    everything
-        All datasets were copied whole: the source's bytes are kept where possible.
-
-    Returns
-    -------
-    bool
-        Whether it changed.
-    """
-    path = store.root / MASTER
-    try:
-        old_bytes = path.read_bytes()
-    except FileNotFoundError:
-        old_bytes = b""
-    if not raw and not old_bytes:
-        return False
-    content = parse_master(old_bytes, str(path)) if old_bytes else {}
-    theirs = parse_master(raw, MASTER) if raw else {}
-    merged = {**{k: v for k, v in theirs.items() if k != "datasets"}, **content}
-    kept = [e for e in content.get("datasets", []) if _is_here(store, e)]
-    for dataset in entries:
-        entry = _entry(dataset, counted.get(dataset.name))
-        same = [i for i, e in enumerate(kept) if e.get("name") == dataset.name]
-        if not _is_here(store, entry):
-            continue
-        if same:
-            kept[same[0]] = entry
-        else:
-            kept.append(entry)
-    merged["datasets"] = kept
-    if everything and raw and theirs == merged:
-        data = raw  # the source's own bytes, so that a full copy is identical
-    elif old_bytes and merged == content:
-        return False
-    else:
-        data = json.dumps(merged, indent=2, ensure_ascii=False).encode() + b"\n"
-    if data == old_bytes:
-        return False
-    replace_together(store, {MASTER: data})
-    return True
-
-
-def check_names(root: Path, entries: Iterable[Dataset]) -> None:
-    """Refuse a dataset whose name the destination's `master.json` uses for other index files.
-
-    Raises
-    ------
-    StoreError
-        If there is one, or if that `master.json` can't be read.
-    """
-    try:
-        content = parse_master((root / MASTER).read_bytes(), str(root / MASTER))
-    except OSError:
-        return
-    store = StoreFolder(root)
-    for dataset in entries:
-        for entry in content["datasets"]:
-            ours = {str(entry.get(k, "")).removesuffix(".gz") for k in ("hduindx", "obsindx")}
-            theirs = {p.removesuffix(".gz") for p in (dataset.hdu_path, dataset.obs_path)}
-            if entry.get("name") == dataset.name and ours != theirs and _is_here(store, entry):
-                raise StoreError(
-                    f"{root} has a dataset {dataset.name!r} with other index files "
-                    f"({', '.join(sorted(ours))})",
-                    "Choose another destination.",
-                )
-
-
-def _entry(dataset: Dataset, count: Callable[[], dict[str, float]] | None) -> dict[str, Any]:
-    entry = dict(dataset.keys) or {"name": dataset.name}
-    entry.setdefault("hduindx", dataset.hdu_path)
-    entry.setdefault("obsindx", dataset.obs_path)
-    claims = claims_of(dataset.description())
-    if claims and count is not None:
-        numbers = count()
-        for claim in claims:
-            value = numbers.get(claim.kind)
-            if value is not None and not claim.agrees(value):
-                entry[claim.key] = claim.rewritten(value, entry[claim.key])
-    return entry
-
-
-def _is_here(store: StoreFolder, entry: dict[str, Any]) -> bool:
-    for key in ("hduindx", "obsindx"):
-        try:
-            path = resolve("", str(entry.get(key, "")), root=str(store.root))
-        except UnsafePathError:
-            return False
-        other = path.removesuffix(".gz") if path.endswith(".gz") else f"{path}.gz"
-        if not any((store.root / p).is_file() for p in (path, other)):
-            return False
-    return True

@@ -22,7 +22,7 @@ from daybreak.errors import (
 )
 from daybreak.products.atomic import output_error
 from daybreak.stores.choose import RunChoice, choose
-from daybreak.stores.commit import check_names, commit, commit_master, recover
+from daybreak.stores.commit import commit, recover
 from daybreak.stores.copy_plan import CopyPlan, Known, make_plan, read_sums
 from daybreak.stores.copy_progress import CopyResult, DatasetCopy, NoProgress, Progress
 from daybreak.stores.headers import DamagedFileError
@@ -35,6 +35,7 @@ from daybreak.stores.layout import (
     read_master,
     select_datasets,
 )
+from daybreak.stores.master_file import check_names, commit_master
 from daybreak.stores.opening import open_source
 from daybreak.stores.paths import MASTER
 from daybreak.stores.record import FileRecord, StoreFolder
@@ -368,13 +369,16 @@ def _take(session: _Session, landing: Landing, job: Job, future: Future[Arrived]
 
 def _settle(session: _Session, landing: Landing) -> None:
     result = session.result
-    for record, error in landing.settle():
-        session.progress.done(record.path)
+    landing.settle()
+    while landing.named:
+        record, error = landing.named[0]
         if error is not None:
             result.failed[record.path] = error.what if isinstance(error, StoreError) else str(error)
-            continue
-        session.sound.add(record.path)
-        session.fresh.append(record)
-        result.copied += 1
-        result.copied_bytes += record.size
-        result.checks[record.check] = result.checks.get(record.check, 0) + 1
+        else:
+            session.sound.add(record.path)
+            session.fresh.append(record)
+            result.copied += 1
+            result.copied_bytes += record.size
+            result.checks[record.check] = result.checks.get(record.check, 0) + 1
+        landing.named.pop(0)
+        session.progress.done(record.path)

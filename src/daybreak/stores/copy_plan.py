@@ -60,6 +60,16 @@ def read_sums(source: StoreSource) -> dict[str, str]:
 
     The manifest of a local source counts only for files whose size and time are still those of
     the record.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+
+    Returns
+    -------
+    dict
+        Path to SHA-256.
     """
     sums: dict[str, str] = {}
     try:
@@ -186,6 +196,11 @@ def make_plan(
         As in `copy_store`.
     workers
         Threads.
+
+    Returns
+    -------
+    CopyPlan
+        What is here, what has to come, and what can't be had.
     """
     plan = CopyPlan()
     for path in others:

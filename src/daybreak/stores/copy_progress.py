@@ -17,13 +17,33 @@ class Progress(Protocol):
     """What a progress display has to understand."""
 
     def start(self, files: int, size: int | None) -> None:
-        """Transfers begin: so many files, of so many bytes in all where that is known."""
+        """Transfers begin: so many files, of so many bytes in all where that is known.
+
+        Parameters
+        ----------
+        files
+            How many.
+        size
+            Bytes of all of them; None if that is not known.
+        """
 
     def advance(self, size: int) -> None:
-        """So many bytes came."""
+        """So many bytes came.
+
+        Parameters
+        ----------
+        size
+            Bytes since the last call.
+        """
 
     def done(self, path: str) -> None:
-        """One file is here (or failed)."""
+        """One file is here (or failed).
+
+        Parameters
+        ----------
+        path
+            Of the file, relative to the store.
+        """
 
 
 class NoProgress:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tarfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,10 +18,9 @@ from daybreak.errors import ConfigError, NoDataError, OutputError, StoreIntegrit
 from daybreak.products.atomic import commit, ensure_folder, output_error, remove_stale_partials
 from daybreak.products.digest import file_digest
 from daybreak.products.processes import alive
-from daybreak.stores.paths import UnsafePathError, inside, resolve
+from daybreak.stores.paths import inside, resolve
+from daybreak.stores.unpacking import unpack
 
-_MAX_UNPACKED = 1 << 38
-_MAX_MEMBERS = 1_000_000
 _ATTEMPTS = 3
 
 
@@ -114,6 +111,18 @@ class FetchResult:
 def parse_registry(text: str, name: str = "datasets.yaml") -> dict[str, DataSet]:
     """Data sets of a registry file.
 
+    Parameters
+    ----------
+    text
+        YAML: name to its entry, as in ``datasets.yaml``.
+    name
+        What to call it in messages.
+
+    Returns
+    -------
+    dict
+        Name to data set.
+
     Raises
     ------
     ConfigError
@@ -144,6 +153,16 @@ def parse_registry(text: str, name: str = "datasets.yaml") -> dict[str, DataSet]
 
 def known_datasets(registry: Path | None = None) -> dict[str, DataSet]:
     """The data sets that come with Daybreak, or those of another registry file.
+
+    Parameters
+    ----------
+    registry
+        Another YAML file.
+
+    Returns
+    -------
+    dict
+        Name to data set.
 
     Raises
     ------
@@ -232,65 +251,6 @@ def _retrieve(url: str, file: DataFile, parts: Path, progress: Any) -> Path:
     return part
 
 
-def unpack(archive: Path, folder: Path) -> int:
-    """Unpack a tar or zip archive; only plain files and folders, none outside `folder`.
-
-    Returns
-    -------
-    int
-        How many files there were.
-
-    Raises
-    ------
-    StoreIntegrityError
-        If it is damaged, or has a member that leads outside.
-    OutputError
-        If the disk is full.
-    """
-    count = total = 0
-    root = Path(os.path.realpath(folder))
-    try:
-        for name, size, stream in _members(archive):
-            count, total = count + 1, total + size
-            if count > _MAX_MEMBERS or total > _MAX_UNPACKED:
-                raise StoreIntegrityError(f"{archive.name} unpacks to far too much")
-            target = inside(root, resolve("", name))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_name(f".{target.name[:200]}.partial-{os.getpid()}")
-            try:
-                with part.open("wb") as out:
-                    while chunk := stream.read(1 << 20):
-                        out.write(chunk)
-                part.replace(target)
-            finally:
-                part.unlink(missing_ok=True)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, UnsafePathError) as error:
-        raise StoreIntegrityError(f"{archive.name} can't be unpacked: {error}") from None
-    except OSError as error:
-        raise output_error(folder, error) from error
-    return count
-
-
-def _members(archive: Path) -> Any:
-    """Name, size and content of each plain file; links and devices are refused."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for info in zipped.infolist():
-                if not info.is_dir():
-                    with zipped.open(info) as stream:
-                        yield info.filename, info.file_size, stream
-        return
-    with tarfile.open(archive, "r:*") as tarred:
-        for member in tarred:
-            if member.isdir():
-                continue
-            if not member.isreg():
-                raise StoreIntegrityError(f"{archive.name}: {member.name} is not a plain file")
-            content = tarred.extractfile(member)
-            if content is not None:
-                yield member.name, member.size, content
-
-
 def fetch_dataset(
     name: str,
     folder: str | Path | None = None,
@@ -314,6 +274,11 @@ def fetch_dataset(
         Other data sets than those that come with Daybreak.
     progress
         A display as pooch takes it.
+
+    Returns
+    -------
+    FetchResult
+        Which files are here, with their SHA-256.
 
     Raises
     ------

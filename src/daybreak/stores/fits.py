@@ -39,7 +39,17 @@ _ERRORS: tuple[type[Exception], ...] = (zlib.error, _inflate.error)
 
 @dataclass
 class Hdu:
-    """What the walk over a file keeps of one HDU."""
+    """What the walk over a file keeps of one HDU.
+
+    Attributes
+    ----------
+    header
+        Keyword to value.
+    offset, header_bytes, data_bytes
+        Where it begins in the (inflated) file, and how large header and data are, in bytes.
+    checksummed
+        Whether its data were compared with a DATASUM or CHECKSUM.
+    """
 
     header: dict[str, Any]
     offset: int
@@ -87,6 +97,11 @@ class FitsWalker:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Take the next bytes.
+
+        Parameters
+        ----------
+        data
+            Of any length.
 
         Raises
         ------
@@ -210,7 +225,18 @@ class Gunzipper:
         self._ended = False
 
     def feed(self, data: bytes | memoryview) -> Iterator[bytes]:
-        """Decompressed pieces of the next bytes, none larger than a quarter of a megabyte."""
+        """Decompressed pieces of the next bytes, none larger than a quarter of a megabyte.
+
+        Parameters
+        ----------
+        data
+            Of any length.
+
+        Yields
+        ------
+        bytes
+            In order.
+        """
         try:
             while data:
                 if self._ended:
@@ -250,7 +276,13 @@ class FileChecker:
     _first: bytes = b""
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take the next bytes of the file; they are not kept."""
+        """Take the next bytes of the file; they are not kept.
+
+        Parameters
+        ----------
+        data
+            Of any length; compressed if the file is.
+        """
         if self.compressed is None:
             data = self._first + data if self._first else data
             if len(data) < len(_GZIP):
@@ -275,13 +307,39 @@ class FileChecker:
 
 
 def read_chunks(stream: BinaryIO, size: int = CHUNK) -> Iterator[bytes]:
-    """The content of an open file, chunk by chunk."""
+    """The content of an open file, chunk by chunk.
+
+    Parameters
+    ----------
+    stream
+        Open for reading bytes.
+    size
+        Most bytes of a chunk.
+
+    Yields
+    ------
+    bytes
+        In order; none is empty.
+    """
     while chunk := stream.read(size):
         yield chunk
 
 
 def check_chunks(chunks: Iterable[bytes | memoryview], stop_at: str | None = None) -> list[Hdu]:
-    """Walk over a file given as chunks; see `FileChecker`."""
+    """Walk over a file given as chunks; see `FileChecker`.
+
+    Parameters
+    ----------
+    chunks
+        Content of a file, gzipped or not.
+    stop_at
+        Extension (capitals) after whose header nothing more is needed.
+
+    Returns
+    -------
+    list of Hdu
+        In the order of the file.
+    """
     checker = FileChecker(FitsWalker(stop_at))
     for chunk in chunks:
         checker.feed(chunk)
@@ -292,6 +350,16 @@ def check_chunks(chunks: Iterable[bytes | memoryview], stop_at: str | None = Non
 
 def check_file(path: Path) -> list[Hdu]:
     """HDUs of a whole file.
+
+    Parameters
+    ----------
+    path
+        The file, gzipped or not.
+
+    Returns
+    -------
+    list of Hdu
+        In the order of the file.
 
     Raises
     ------
@@ -304,6 +372,13 @@ def check_file(path: Path) -> list[Hdu]:
 
 def header_of(path: Path, extension: str = "EVENTS") -> dict[str, Any] | None:
     """Header of one extension, reading no more of the file than is needed.
+
+    Parameters
+    ----------
+    path
+        The file, gzipped or not.
+    extension
+        Its EXTNAME in capitals.
 
     Returns
     -------

@@ -24,7 +24,18 @@ class DamagedFileError(ValueError):
 
 
 def parse_value(text: str) -> Any:
-    """Value of a header card from the text after ``KEY     =``; None where there is none."""
+    """Value of a header card from the text after ``KEY     =``; None where there is none.
+
+    Parameters
+    ----------
+    text
+        Of the card; a comment may follow.
+
+    Returns
+    -------
+    bool, int, float, str or None
+        What it means; the text itself if it is nothing known.
+    """
     text = text.strip()
     if text.startswith("'"):
         out, i = [], 1
@@ -52,7 +63,20 @@ def parse_value(text: str) -> Any:
 
 
 def parse_header(raw: bytes, *, structure_only: bool = False) -> dict[str, Any]:
-    """Keywords and values of a header; the first of a repeated keyword counts."""
+    """Keywords and values of a header; the first of a repeated keyword counts.
+
+    Parameters
+    ----------
+    raw
+        Whole cards of 80 bytes.
+    structure_only
+        Only what says how large the data are, EXTNAME and checksums.
+
+    Returns
+    -------
+    dict
+        Keyword to value.
+    """
     found: dict[str, Any] = {}
     for start in range(0, len(raw), CARD):
         if structure_only and raw[start : start + 5] not in _STARTS:
@@ -76,6 +100,16 @@ def _count(header: dict[str, Any], key: str, default: int | None = None) -> int:
 
 def data_size(header: dict[str, Any]) -> int:
     """Bytes of the data unit that a header announces, without its padding.
+
+    Parameters
+    ----------
+    header
+        Keywords and values.
+
+    Returns
+    -------
+    int
+        In bytes.
 
     Raises
     ------
@@ -101,7 +135,20 @@ def data_size(header: dict[str, Any]) -> int:
 
 
 def ones_complement_sum(data: bytes, total: int = 0) -> int:
-    """FITS checksum of `data` (a multiple of four bytes), added to `total`."""
+    """FITS checksum of `data` (a multiple of four bytes), added to `total`.
+
+    Parameters
+    ----------
+    data
+        A multiple of four bytes.
+    total
+        Sum of what came before.
+
+    Returns
+    -------
+    int
+        Of 32 bits.
+    """
     import numpy as np
 
     total += int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))

@@ -35,7 +35,13 @@ def _libc() -> Any:
 
 
 def begin_writing(handle: int) -> None:
-    """Ask the kernel to start writing a file to the disk, without waiting for it."""
+    """Ask the kernel to start writing a file to the disk, without waiting for it.
+
+    Parameters
+    ----------
+    handle
+        Descriptor of the open file.
+    """
     library = _libc()
     if library is not None and hasattr(library, "sync_file_range"):
         library.sync_file_range(handle, ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(_WRITE))
@@ -43,7 +49,15 @@ def begin_writing(handle: int) -> None:
 
 @dataclass
 class Arrived:
-    """A file that is whole and checked, under a temporary name."""
+    """A file that is whole and checked, under a temporary name.
+
+    Attributes
+    ----------
+    part
+        Where it is.
+    record
+        Where it belongs, with size, time and SHA-256.
+    """
 
     part: Path
     record: FileRecord
@@ -57,44 +71,61 @@ class Landing:
     ----------
     store
         Where they go.
+    named
+        Files that `settle` has given their names, or the error why it could not; who has written
+        one down takes it away.
     """
 
     store: StoreFolder
+    named: list[tuple[FileRecord, Exception | None]] = field(default_factory=list)
     _waiting: list[Arrived] = field(default_factory=list)
-    _named: list[tuple[FileRecord, Exception | None]] = field(default_factory=list)
     _bytes: int = 0
     _since: float = 0.0
     _whole_disk: bool = True
 
     def add(self, arrived: Arrived) -> None:
-        """Take a file."""
+        """Take a file.
+
+        Parameters
+        ----------
+        arrived
+            Whole and checked.
+        """
         if not self._waiting:
             self._since = time.monotonic()
         self._waiting.append(arrived)
         self._bytes += arrived.record.size
 
     def is_due(self, patience: float = 0.3) -> bool:
-        """Whether a batch is full, or its first file has waited long enough."""
+        """Whether a batch is full, or its first file has waited long enough.
+
+        Parameters
+        ----------
+        patience
+            In seconds.
+
+        Returns
+        -------
+        bool
+            Whether `settle` should be called.
+        """
         if not self._waiting:
             return False
         full = len(self._waiting) >= BATCH_FILES or self._bytes >= BATCH_BYTES
         return full or time.monotonic() - self._since > patience
 
-    def settle(self) -> list[tuple[FileRecord, Exception | None]]:
-        """Sync what waits and give it its names.
+    def settle(self) -> None:
+        """Sync what waits and give it its names: it is in `named` then.
 
-        Returns
-        -------
-        list of (FileRecord, Exception or None)
-            The error is why a file could not be given its name.
+        A Ctrl-C in between loses none: the next call goes on.
 
         Raises
         ------
         OSError
             If the disk is full or failing; nothing of the batch has its name then.
         """
-        if not self._waiting and not self._named:
-            return []
+        if not self._waiting and not self.named:
+            return
         try:
             self._sync(self._waiting)
         except OSError:
@@ -102,13 +133,12 @@ class Landing:
                 arrived.part.unlink(missing_ok=True)
             self._waiting, self._bytes = [], 0
             raise
-        while self._waiting:  # a Ctrl-C in between loses none: the next call goes on
-            self._named.append((self._waiting[0].record, self._name(self._waiting[0])))
+        while self._waiting:
+            self.named.append((self._waiting[0].record, self._name(self._waiting[0])))
             self._waiting.pop(0)
-        done, self._named, self._bytes = self._named, [], 0
-        for folder in {(self.store.root / r.path).parent for r, error in done if error is None}:
+        self._bytes = 0
+        for folder in {(self.store.root / r.path).parent for r, bad in self.named if bad is None}:
             sync_folder(folder)
-        return done
 
     def _sync(self, batch: list[Arrived]) -> None:
         library = _libc() if self._whole_disk else None

@@ -57,6 +57,14 @@ class Index:
 
     Attributes
     ----------
+    obs, hdu
+        The tables.
+    obs_bytes, hdu_bytes
+        The files as they are.
+    obs_runs, hdu_runs
+        OBS_ID of each row, as `daybreak.stores.table.run_key` spells them.
+    hdu_paths
+        File of each HDU row, relative to the store; empty where it was refused.
     files
         Run to the files it needs.
     unsafe
@@ -82,6 +90,18 @@ class Index:
 def parse_master(data: bytes, name: str) -> dict[str, Any]:
     """Content of a `master.json`.
 
+    Parameters
+    ----------
+    data
+        UTF-8 text.
+    name
+        What to call it in messages.
+
+    Returns
+    -------
+    dict
+        As it is, checked no deeper than the list of entries.
+
     Raises
     ------
     StoreError
@@ -100,6 +120,20 @@ def parse_master(data: bytes, name: str) -> dict[str, Any]:
 
 def read_master(source: StoreSource, master: str | None) -> tuple[dict[str, Any] | None, bytes]:
     """The store's master file, parsed and as it is; None and no bytes if it has none.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    master
+        Name of the file if the user named one.
+
+    Returns
+    -------
+    content : dict or None
+        Parsed.
+    data : bytes
+        As it is.
 
     Raises
     ------
@@ -135,6 +169,18 @@ def _locate(source: StoreSource, path: Any) -> tuple[str, str]:
 
 def datasets_of(source: StoreSource, master: str | None = None) -> list[Dataset]:
     """All datasets of a store, in the order of its master file.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    master
+        Name of the master file if the user named one.
+
+    Returns
+    -------
+    list of Dataset
+        Available or not.
 
     Raises
     ------
@@ -182,6 +228,20 @@ def _unnamed_datasets(source: StoreSource) -> list[Dataset]:
 def select_datasets(datasets: list[Dataset], name: str | None, where: str) -> list[Dataset]:
     """The available datasets, or the one of that name.
 
+    Parameters
+    ----------
+    datasets
+        All of a store.
+    name
+        Of the wanted one; None for all.
+    where
+        What to call the store in messages.
+
+    Returns
+    -------
+    list of Dataset
+        At least one.
+
     Raises
     ------
     StoreError
@@ -224,6 +284,18 @@ def _read_index(source: StoreSource, path: str) -> tuple[IndexTable, bytes]:
 def load_index(source: StoreSource, dataset: Dataset) -> Index:
     """Read both index files of a dataset and find the files of each run.
 
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    dataset
+        A pair of index files.
+
+    Returns
+    -------
+    Index
+        Both tables and the files of each run.
+
     Raises
     ------
     StoreError
@@ -255,6 +327,22 @@ def row_paths(hdu: IndexTable, base: str, root: str) -> tuple[list[str], list[st
     """Store path of each HDU row, and why it was refused (an empty text if not).
 
     Rows without a file name have an empty path and no problem.
+
+    Parameters
+    ----------
+    hdu
+        An HDU index.
+    base
+        Its folder inside the store.
+    root
+        Absolute path of the store; empty if it is remote.
+
+    Returns
+    -------
+    paths : list of str
+        One per row, relative to the store.
+    problems : list of str
+        One per row.
     """
     folders, names = hdu.texts("FILE_DIR"), hdu.texts("FILE_NAME")
     known: dict[tuple[str, str], tuple[str, str]] = {}
@@ -273,5 +361,18 @@ def row_paths(hdu: IndexTable, base: str, root: str) -> tuple[list[str], list[st
 
 
 def rows_of(keys: list[str], wanted: set[str]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows belong to the wanted runs."""
+    """Which rows belong to the wanted runs.
+
+    Parameters
+    ----------
+    keys
+        OBS_ID of each row.
+    wanted
+        OBS_IDs.
+
+    Returns
+    -------
+    ndarray of bool
+        Shape (rows,).
+    """
     return np.fromiter((key in wanted for key in keys), dtype=bool, count=len(keys))

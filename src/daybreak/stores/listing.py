@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from daybreak.errors import StoreError
 from daybreak.stores.choose import RunChoice, choose, iso, start_mjd, target_names
 from daybreak.stores.claims import claims_of
+from daybreak.stores.facts import facts_of
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.opening import open_source
-from daybreak.stores.quick import Facts, read_facts
 from daybreak.stores.source import StoreSource
 
 _COLUMNS = ("RA_PNT", "DEC_PNT", "ZEN_PNT", "ONTIME", "LIVETIME")
@@ -115,50 +112,6 @@ class StoreInfo:
         return asdict(self)
 
 
-class FactsCache:
-    """Facts of event lists by path, size and time, kept in the user's cache folder."""
-
-    def __init__(self, root: str) -> None:
-        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        name = hashlib.sha256(root.encode()).hexdigest()[:24]
-        self._path = Path(base).expanduser() / "daybreak" / "stores" / f"{name}.json"
-        self._known: dict[str, list[Any]] = {}
-        self._new = False
-        try:
-            content = json.loads(self._path.read_bytes())
-            self._known = content if isinstance(content, dict) else {}
-        except (OSError, ValueError):
-            self._known = {}
-
-    def get(self, path: str, stat: os.stat_result) -> Facts | None:
-        """Facts of a file that has not changed since; None if they are not known."""
-        entry = self._known.get(path)
-        if isinstance(entry, list) and entry[:2] == [stat.st_size, stat.st_mtime_ns]:
-            try:
-                return Facts(*entry[2:])
-            except TypeError:
-                return None
-        return None
-
-    def put(self, path: str, stat: os.stat_result, facts: Facts) -> None:
-        """Remember."""
-        values = [facts.events, facts.ontime, facts.livetime, facts.has_events]
-        self._known[path] = [stat.st_size, stat.st_mtime_ns, *values]
-        self._new = True
-
-    def save(self) -> None:
-        """Write it, if that is possible; a listing does not fail for its cache."""
-        if not self._new:
-            return
-        part = self._path.with_suffix(f".{os.getpid()}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._known, separators=(",", ":")))
-            part.replace(self._path)
-        except OSError:
-            part.unlink(missing_ok=True)
-
-
 def _stats(root: str, paths: Iterable[str]) -> dict[str, os.stat_result]:
     found = {}
     for path in paths:
@@ -178,36 +131,6 @@ def _event_files(index: Index) -> dict[str, str]:
         for run, path, kind, cls in rows
         if path and (kind.lower() == "events" or cls.lower() == "events")
     }
-
-
-def facts_of(root: str, paths: Iterable[str], stats: dict[str, os.stat_result]) -> dict[str, Facts]:
-    """Facts of event lists, read from the files that the cache does not know."""
-    cache = FactsCache(root)
-    found: dict[str, Facts] = {}
-    unread = []
-    for path in paths:
-        if path in stats and path not in found:
-            facts = cache.get(path, stats[path])
-            if facts is None:
-                unread.append(path)
-            else:
-                found[path] = facts
-    if len(unread) > 2000:
-        parts = [unread[i : i + 250] for i in range(0, len(unread), 250)]
-        with ThreadPoolExecutor(2) as pool:
-            read = chain.from_iterable(pool.map(lambda part: _read_all(root, part), parts))
-            results = list(zip(unread, read, strict=True))
-    else:
-        results = list(zip(unread, _read_all(root, unread), strict=True))
-    for path, facts in results:
-        found[path] = facts
-        cache.put(path, stats[path], facts)
-    cache.save()
-    return found
-
-
-def _read_all(root: str, paths: list[str]) -> list[Facts]:
-    return [read_facts(f"{root}/{path}") for path in paths]
 
 
 def _differences(info: DatasetInfo, index_events: int | None, index_hours: float) -> list[str]:
@@ -237,12 +160,20 @@ def _sum(values: Iterable[float | None]) -> float:
     return float(sum(v for v in values if v is not None and np.isfinite(v)))
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _numbers(values: npt.NDArray[np.float64]) -> list[float | None]:
+    good = np.isfinite(values).tolist()
+    return [value if ok else None for value, ok in zip(values.tolist(), good, strict=True)]
 
 
 def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | None, int]:
     """All runs of an index, with what their files say.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    index
+        Of one of its datasets.
 
     Returns
     -------
@@ -258,38 +189,48 @@ def run_table(source: StoreSource, index: Index) -> tuple[list[RunInfo], int | N
     stats = _stats(source.root, paths) if source.is_local else {}
     facts = facts_of(source.root, events_of.values(), stats) if source.is_local else {}
     first = {run: i for i, run in reversed(list(enumerate(index.obs_runs)))}
-    floats = {name: index.obs.floats(name).tolist() for name in _COLUMNS}
+    floats = {name: _numbers(index.obs.floats(name)) for name in _COLUMNS}
     if index.obs.column("ZEN_PNT") is None:
-        floats["ZEN_PNT"] = (90.0 - index.obs.floats("ALT_PNT")).tolist()
-    claimed = index.obs.floats("EVENT_COUNT").tolist()
+        floats["ZEN_PNT"] = _numbers(90.0 - index.obs.floats("ALT_PNT"))
+    claimed = _numbers(index.obs.floats("EVENT_COUNT"))
+    rows = list(zip(*floats.values(), claimed, strict=True))
     starts, targets = start_mjd(index.obs).tolist(), target_names(index.obs)
     runs = []
     for run in index.runs:
         i, mine = first[run], index.files.get(run, ())
         fact = facts.get(events_of.get(run, ""))
-        complete = None
-        if source.is_local:
-            complete = bool(mine) and run not in index.unsafe and all(p in stats for p in mine)
-        numbers = {name: _number(floats[name][i]) for name in _COLUMNS}
-        ontime, livetime = numbers["ONTIME"], numbers["LIVETIME"]
-        events = int(claimed[i]) if np.isfinite(claimed[i]) else None
+        ra, dec, zenith, ontime, livetime, count = rows[i]
+        events = None if count is None else int(count)
         if fact is not None:
             ontime = fact.ontime if fact.ontime is not None else ontime
             livetime = fact.livetime if fact.livetime is not None else livetime
             events = fact.events if fact.has_events else 0
-        size = sum(stats[p].st_size for p in mine if p in stats) if source.is_local else None
-        pointing = (numbers["RA_PNT"], numbers["DEC_PNT"], numbers["ZEN_PNT"])
-        runs.append(
-            RunInfo(
-                run, targets[i], iso(starts[i]), *pointing, ontime, livetime, events, size, complete
-            )
-        )
+        size = complete = None
+        if source.is_local:
+            sizes = [stats[p].st_size for p in mine if p in stats]
+            size, complete = sum(sizes), 0 < len(sizes) == len(mine) and run not in index.unsafe
+        times = (ontime, livetime, events, size, complete)
+        runs.append(RunInfo(run, targets[i], iso(starts[i]), ra, dec, zenith, *times))
     total = sum(s.st_size for s in stats.values()) if source.is_local else None
     return runs, total, len(stats) if source.is_local else len(paths)
 
 
 def count_dataset(source: StoreSource, dataset: Dataset, index: Index | None = None) -> DatasetInfo:
     """Everything about a dataset but its list of runs.
+
+    Parameters
+    ----------
+    source
+        The store that is read from.
+    dataset
+        A pair of index files.
+    index
+        Its tables, if they have been read already.
+
+    Returns
+    -------
+    DatasetInfo
+        Its `runs` are None.
 
     Raises
     ------
@@ -319,7 +260,7 @@ def _describe(
         files=files,
         size_bytes=size,
         counted=source.is_local,
-        time_scale=str(index.obs.header.get("TIMESYS") or "").strip().upper(),
+        time_scale=str(index.obs.meta.get("TIMESYS") or "").strip().upper(),
     )
     known = [r.events for r in whole if r.events is not None]
     info.events = sum(known) if len(known) == len(whole) else None
@@ -358,6 +299,11 @@ def list_store(
         List the observations too.
     options
         For fsspec.
+
+    Returns
+    -------
+    StoreInfo
+        Its datasets in the order of the master file.
 
     Raises
     ------

@@ -10,6 +10,7 @@ that Daybreak keeps for itself. Percent signs mean themselves: nothing is ever u
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from daybreak.errors import StoreError
@@ -18,6 +19,7 @@ OWN_FOLDER = ".daybreak"
 MASTER = "master.json"
 _MAX_LENGTH = 4000
 _MAX_NAME = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class UnsafePathError(StoreError):
@@ -54,7 +56,7 @@ def resolve(base: str, *parts: str, root: str = "") -> str:
         If the path leaves the store or can't be a file name.
     """
     wanted = "/".join(part for part in parts if part)
-    if any(ord(char) < 32 or ord(char) == 127 for char in wanted):
+    if _CONTROL.search(wanted):
         raise _refuse(wanted, "has control characters")
     if "\\" in wanted:
         raise _refuse(wanted, "has backslashes")
@@ -74,11 +76,17 @@ def resolve(base: str, *parts: str, root: str = "") -> str:
         else:
             names.append(name)
     path = "/".join(names)
-    if not names or len(path) > _MAX_LENGTH or any(len(os.fsencode(n)) > _MAX_NAME for n in names):
+    if not names or len(path) > _MAX_LENGTH or _has_long_name(path):
         raise _refuse(wanted, "is empty or too long" if names else "names no file")
     if names[0] == OWN_FOLDER or path == MASTER:
         raise _refuse(wanted, "is a name that Daybreak keeps for itself")
     return path
+
+
+def _has_long_name(path: str) -> bool:
+    if 4 * len(path) <= _MAX_NAME:  # a character is at most four bytes
+        return False
+    return any(len(os.fsencode(name)) > _MAX_NAME for name in path.split("/"))
 
 
 def inside(root: Path, relative: str) -> Path:
@@ -90,6 +98,11 @@ def inside(root: Path, relative: str) -> Path:
         The store's folder, already resolved.
     relative
         What `resolve` gave.
+
+    Returns
+    -------
+    Path
+        Its local path; nothing need be there.
 
     Raises
     ------
@@ -107,5 +120,16 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def folder_of(path: str) -> str:
-    """Folder part of a store path; empty for the store itself."""
+    """Folder part of a store path; empty for the store itself.
+
+    Parameters
+    ----------
+    path
+        Relative to the store, with ``/``.
+
+    Returns
+    -------
+    str
+        Without ``/`` at its end.
+    """
     return path.rpartition("/")[0]

@@ -16,6 +16,7 @@ from daybreak.stores.fits import header_of
 from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, parse_value
 
 _FIRST = 1 << 14
+_HEADERS = 4 * BLOCK  # as a rule both headers are in these, and inflating takes most of the time
 _PRIMARY = (b"NAXIS   =                    0", b"NAXIS   = 0")
 
 
@@ -43,12 +44,17 @@ _NOTHING = Facts(0, None, None, False)
 
 
 def _value(header: bytes, key: bytes) -> float | int | None:
-    at = header.find(key.ljust(8) + b"=")
-    while at >= 0 and at % CARD:
-        at = header.find(key.ljust(8) + b"=", at + 1)
+    start = key.ljust(8) + b"= "
+    at = header.find(key)  # searched for with its blanks it takes five times as long
+    while at >= 0 and (at % CARD or header[at : at + 10] != start):
+        at = header.find(key, at + 1)
     if at < 0:
         return None
-    value = parse_value(header[at + 10 : at + CARD].decode("latin-1"))
+    text = header[at + 10 : at + 30]  # a number in fixed format, the usual one
+    try:
+        return float(text) if b"." in text else int(text)
+    except ValueError:
+        value = parse_value(header[at + 10 : at + CARD].decode("latin-1"))
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -86,16 +92,32 @@ def _usual(data: bytes) -> Facts | None:
 
 
 def read_facts(path: str) -> Facts:
-    """Facts of one file; never an error: a file that can't be read has no events."""
+    """Facts of one file; never an error: a file that can't be read has no events.
+
+    Parameters
+    ----------
+    path
+        Absolute; a text, which is faster than a `Path`.
+
+    Returns
+    -------
+    Facts
+        Without events if it can't be read.
+    """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = os.read(handle, _FIRST)
         finally:
             os.close(handle)
+        facts = None
         if data[:2] == b"\x1f\x8b":
-            data = zlib.decompressobj(31).decompress(data, 4 * _FIRST)
-        facts = _usual(data)
+            stream = zlib.decompressobj(31)
+            data = stream.decompress(data, _HEADERS)
+            facts = _usual(data)
+            if facts is None:
+                data += stream.decompress(stream.unconsumed_tail, 4 * _FIRST)
+        facts = facts or _usual(data)
         if facts is not None:
             return facts
     except (OSError, zlib.error, IndexError):

@@ -61,12 +61,34 @@ class FileRecord:
         return json.dumps(values, ensure_ascii=True, separators=(",", ":")) + "\n"
 
     def fits(self, stat: os.stat_result) -> bool:
-        """Whether the file is as it was when it was checked, to judge by size and time."""
+        """Whether the file is as it was when it was checked, to judge by size and time.
+
+        Parameters
+        ----------
+        stat
+            What the file is like now.
+
+        Returns
+        -------
+        bool
+            Whether it needs no second look.
+        """
         return bool(self.size == stat.st_size and self.mtime_ns == stat.st_mtime_ns)
 
 
 def parse_manifest(data: bytes) -> dict[str, FileRecord]:
-    """Records by path; the last line of a path counts, lines that are not records are skipped."""
+    """Records by path; the last line of a path counts, lines that are not records are skipped.
+
+    Parameters
+    ----------
+    data
+        JSON lines.
+
+    Returns
+    -------
+    dict
+        Path to record.
+    """
     found: dict[str, FileRecord] = {}
     for line in data.splitlines():
         try:
@@ -80,7 +102,18 @@ def parse_manifest(data: bytes) -> dict[str, FileRecord]:
 
 
 def parse_sums(data: bytes) -> dict[str, str]:
-    """SHA-256 by path from what ``sha256sum`` writes; unsafe paths are skipped."""
+    """SHA-256 by path from what ``sha256sum`` writes; unsafe paths are skipped.
+
+    Parameters
+    ----------
+    data
+        Lines of digest and path.
+
+    Returns
+    -------
+    dict
+        Path to SHA-256, in small letters.
+    """
     found = {}
     for line in data.decode("utf-8", "replace").splitlines():
         match = _SUM_LINE.fullmatch(line.strip())
@@ -93,12 +126,29 @@ def parse_sums(data: bytes) -> dict[str, str]:
 
 
 def sums_text(sums: Mapping[str, str]) -> str:
-    """The same as text."""
+    """The same as text.
+
+    Parameters
+    ----------
+    sums
+        Path to SHA-256.
+
+    Returns
+    -------
+    str
+        Lines in the order of the paths.
+    """
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(sums.items()))
 
 
 class StoreFolder:
-    """A local store that is written to: its lock, manifest and temporary files."""
+    """A local store that is written to: its lock, manifest and temporary files.
+
+    Parameters
+    ----------
+    folder
+        The store; links on the way to it are followed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.root = Path(os.path.realpath(folder))
@@ -172,7 +222,13 @@ class StoreFolder:
             return {}
 
     def append(self, records: Iterable[FileRecord]) -> None:
-        """Add records; the lock must be held."""
+        """Add records; the lock must be held.
+
+        Parameters
+        ----------
+        records
+            Of files that were checked.
+        """
         text = "".join(record.line() for record in records)
         if not text:
             return
@@ -188,7 +244,13 @@ class StoreFolder:
             raise output_error(path, error) from error
 
     def refresh_sums(self, records: Iterable[FileRecord]) -> None:
-        """Correct a ``SHA256SUMS`` of this store for files that changed; the lock must be held."""
+        """Correct a ``SHA256SUMS`` of this store for files that changed; the lock must be held.
+
+        Parameters
+        ----------
+        records
+            Of files that are new or were replaced.
+        """
         path = self.root / SUMS
         try:
             old = parse_sums(path.read_bytes())
@@ -212,6 +274,13 @@ class StoreFolder:
 
     def replace(self, path: Path, data: bytes) -> None:
         """Write `data` to `path` through a synced temporary file.
+
+        Parameters
+        ----------
+        path
+            Absolute; its folder is made if it is missing.
+        data
+            The new content.
 
         Raises
         ------
@@ -239,7 +308,13 @@ def _last_byte(path: Path) -> bytes:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable.
+
+    Parameters
+    ----------
+    folder
+        On a local disk.
+    """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -19,14 +19,22 @@ from daybreak.stores.source import (
 
 
 class HttpSource(StoreSource):
-    """A web server, through one kept-alive connection per thread."""
+    """A web server, through one kept-alive connection per thread.
+
+    Parameters
+    ----------
+    url
+        Of the store's folder.
+    timeout_s
+        Seconds without a byte after which a transfer has broken off.
+    """
 
     workers = 16
 
-    def __init__(self, url: str, *, timeout: float = 30.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 30.0) -> None:
         self.url = url.split("?", 1)[0].split("#", 1)[0].rstrip("/")
         self.name = without_password(self.url)
-        self.timeout = timeout
+        self.timeout_s = timeout_s
         self._local = threading.local()
 
     def _session(self) -> Any:
@@ -46,7 +54,7 @@ class HttpSource(StoreSource):
                 method,
                 f"{self.url}/{quote(path)}",
                 stream=True,
-                timeout=(10, self.timeout),
+                timeout=(10, self.timeout_s),
                 allow_redirects=True,
             )
         except (requests.RequestException, OSError) as error:
@@ -214,7 +222,18 @@ def _prefer_asyncssh(name: str) -> None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown: a password in it is replaced by dots."""
+    """The URL as it may be shown: a password in it is replaced by dots.
+
+    Parameters
+    ----------
+    url
+        As the user gave it.
+
+    Returns
+    -------
+    str
+        The same URL if it has no password.
+    """
     parts = urlsplit(url)
     if parts.password is None:
         return url

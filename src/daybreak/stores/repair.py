@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Column, MaskedColumn
 
 from daybreak.errors import NoDataError, OutputError, StoreError
 from daybreak.stores.build import HDU_INDEX, OBS_INDEX, IndexResult, build_tables
@@ -14,7 +15,7 @@ from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import HDU_KEYS, stack, unique
 from daybreak.stores.paths import UnsafePathError, folder_of
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import IndexTable, TableColumn, pack
+from daybreak.stores.table import IndexTable, pack
 
 
 def repair_tables(
@@ -24,6 +25,22 @@ def repair_tables(
 
     Columns that no header has (quality, target tags ...) are taken over by run, and rows for
     files without events (response functions that runs share) where file and HDU are there.
+
+    Parameters
+    ----------
+    root
+        The store.
+    base
+        Folder of the index files inside it.
+    old_obs, old_hdu
+        The index tables that are there; None if they can't be read.
+
+    Returns
+    -------
+    obs, hdu : IndexTable
+        The new tables, ordered by run.
+    skipped : dict
+        File to the reason why nothing of it is in them.
     """
     obs, hdu, skipped, hdus = build_tables(root, base)
     if old_obs is not None and len(old_obs) and old_obs.column("OBS_ID") is not None:
@@ -40,7 +57,7 @@ def repair_tables(
             and (not name or any(h.name == name for h in hdus[path]))
             for run, path, bad, name in zip(old_hdu.run_keys(), paths, problems, names, strict=True)
         ]
-        shared = old_hdu.take(np.array(keep, dtype=bool))
+        shared = old_hdu[np.array(keep, dtype=bool)]
         if len(shared):
             shared = _with_sizes(shared, root, [p for p, k in zip(paths, keep, strict=True) if k])
             hdu = unique(stack(hdu, shared), HDU_KEYS)
@@ -53,33 +70,42 @@ def _with_sizes(hdu: IndexTable, root: Path, paths: list[str]) -> IndexTable:
     """The rows with the true SIZE of their files."""
     sizes = np.array([(root / path).stat().st_size for path in paths], dtype=np.int64)
     name = next((n for n in hdu.columns if n.upper() == "SIZE"), "SIZE")
-    columns = {**hdu.columns, name: TableColumn(sizes, "byte")}
-    return IndexTable(columns, hdu.header, hdu.comments)
+    hdu[name] = Column(sizes, unit="byte")
+    return hdu
 
 
 def _with_old_columns(obs: IndexTable, old: IndexTable) -> IndexTable:
     rows = {run: i for i, run in reversed(list(enumerate(old.run_keys())))}
     places = np.array([rows.get(run, -1) for run in obs.run_keys()], dtype=np.intp)
-    columns = dict(obs.columns)
+    absent = places < 0
     for name, column in old.columns.items():
-        if obs.column(name) is not None:
-            continue
-        taken = column.take(np.maximum(places, 0))
-        absent = places < 0
-        if absent.any():
-            if column.is_text:
-                taken.values[absent] = b""
-            elif column.values.dtype.kind == "f":
-                taken.values[absent] = np.nan
-            else:
-                old_mask = False if taken.mask is None else taken.mask
-                taken.mask = old_mask | absent
-        columns[name] = taken
-    return IndexTable(columns, {**old.header, **obs.header}, old.comments)
+        if obs.column(name) is None:
+            taken = column[np.maximum(places, 0)]
+            if absent.any():
+                mask = np.ma.getmaskarray(taken.data).copy()
+                mask[absent] = True
+                taken = MaskedColumn(taken.data, mask=mask, unit=column.unit)
+            obs[name] = taken
+    header = {**old.meta, **obs.meta}
+    obs.meta.clear()
+    obs.meta.update(header)
+    return obs
 
 
 def repair_index(store: StoreFolder, dataset: Dataset) -> IndexResult:
     """Rebuild a dataset's index files from the headers of the files in its store.
+
+    Parameters
+    ----------
+    store
+        The store; its lock is taken.
+    dataset
+        Which index files; their usual names where it has none.
+
+    Returns
+    -------
+    IndexResult
+        What was written and what was left out.
 
     Raises
     ------
@@ -108,6 +134,11 @@ def repair_index(store: StoreFolder, dataset: Dataset) -> IndexResult:
 
 def require_writable(root: Path) -> None:
     """Say early that a store can't be repaired.
+
+    Parameters
+    ----------
+    root
+        Folder of the store.
 
     Raises
     ------

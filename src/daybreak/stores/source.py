@@ -26,11 +26,21 @@ class TransientError(Exception):
 
 @dataclass(frozen=True)
 class Stat:
-    """Size and time of a file, as far as they are known."""
+    """Size and time of a file, as far as they are known.
+
+    Attributes
+    ----------
+    size
+        In bytes.
+    mtime_ns
+        Time of the last change, in nanoseconds since 1970.
+    precise
+        False if the time is known to the second only.
+    """
 
     size: int | None
     mtime_ns: int | None
-    precise: bool = True  # False: the time is known to the second only
+    precise: bool = True
 
 
 OnStat = Callable[[Stat], None] | None
@@ -55,7 +65,18 @@ class StoreSource(ABC):
 
     @abstractmethod
     def stat(self, path: str) -> Stat | None:
-        """Size and time; None if there is no such file."""
+        """Size and time; None if there is no such file.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+
+        Returns
+        -------
+        Stat or None
+            As far as the source tells them.
+        """
 
     @abstractmethod
     def chunks(self, path: str, on_stat: OnStat = None) -> Iterator[bytes | memoryview]:
@@ -63,10 +84,28 @@ class StoreSource(ABC):
 
         A chunk is good until the next one is asked for. `on_stat` is called once with what
         opening the file told of it, which saves asking again.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+        on_stat
+            Called with size and time.
+
+        Yields
+        ------
+        bytes or memoryview
+            In order.
         """
 
     def expect(self, path: str) -> None:  # noqa: B027 - most sources can't prepare
-        """Told that a file will be asked for soon."""
+        """Told that a file will be asked for soon.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+        """
 
     @property
     def is_local(self) -> bool:
@@ -74,7 +113,20 @@ class StoreSource(ABC):
         return bool(self.root)
 
     def read(self, path: str, limit: int = 1 << 30) -> bytes:
-        """A whole small file, such as an index."""
+        """A whole small file, such as an index.
+
+        Parameters
+        ----------
+        path
+            Relative to the store, with ``/``.
+        limit
+            Most bytes that are taken.
+
+        Returns
+        -------
+        bytes
+            Its content.
+        """
         out, size = [], 0
         for chunk in self.chunks(path):
             size += len(chunk)
@@ -101,7 +153,13 @@ def _is_document(name: str) -> bool:
 
 
 class LocalSource(StoreSource):
-    """A folder."""
+    """A folder.
+
+    Parameters
+    ----------
+    folder
+        Its path.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(os.path.realpath(folder))

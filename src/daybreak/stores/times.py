@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from astropy.table import Column
 
 from daybreak.errors import StoreError
 from daybreak.stores.fits import header_of
@@ -13,7 +14,7 @@ from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import UnsafePathError, folder_of, inside
 from daybreak.stores.record import StoreFolder
-from daybreak.stores.table import IndexTable, TableColumn
+from daybreak.stores.table import IndexTable
 
 _TIMES = ("TSTART", "TSTOP")
 _REFERENCE = ("MJDREFI", "MJDREFF", "TIMESYS", "TIMEUNIT")
@@ -27,32 +28,47 @@ def with_exact_times(
     Some indices don't say from when they count, and some hold times in single precision, good to
     16 s only; beside the rows of another store both would be wrong. The event lists that are here
     say it better. Indices without these faults come back as they are.
+
+    Parameters
+    ----------
+    store
+        Where the files of the runs are looked for.
+    dataset
+        Whose index files they are.
+    obs
+        Its observation index.
+    hdu
+        Its HDU index.
+
+    Returns
+    -------
+    IndexTable
+        The observation index; TSTART and TSTOP in seconds since its reference.
     """
-    columns = {n: c for n, c in obs.columns.items() if n.upper() in _TIMES}
-    no_reference = not isinstance(obs.header.get("MJDREFI"), int | float)
-    single = any(c.values.dtype == np.float32 for c in columns.values())
-    if not columns or not (no_reference or single):
+    names = [name for name in obs.colnames if name.upper() in _TIMES]
+    no_reference = not isinstance(obs.meta.get("MJDREFI"), int | float)
+    single = any(obs[name].dtype.itemsize == 4 for name in names)
+    if not names or not (no_reference or single):
         return obs
     headers = _event_headers(store, dataset, hdu)
     if not headers:
         return obs
-    header = dict(obs.header)
+    obs = obs.copy(copy_data=False)
     if no_reference:
         first = next(iter(headers.values()))
-        header.update({key: first[key] for key in _REFERENCE if first.get(key) is not None})
-    changed = dict(obs.columns)
-    for name, column in columns.items() if single else ():
-        values = column.floats()
+        obs.meta.update({key: first[key] for key in _REFERENCE if first.get(key) is not None})
+    for name in names if single else ():
+        values_s = obs.floats(name)
         for i, run in enumerate(obs.run_keys()):
             value = headers.get(run, {}).get(name.upper())
             if isinstance(value, int | float):
                 try:
-                    exact = convert_times(np.array([float(value)]), headers[run], header)
+                    exact = convert_times(np.array([float(value)]), headers[run], obs.meta)
                 except StoreError:
                     continue
-                values[i] = exact[0]
-        changed[name] = TableColumn(values, column.unit, column.mask)
-    return IndexTable(changed, header, obs.comments)
+                values_s[i] = exact[0]
+        obs[name] = Column(values_s, unit=obs[name].unit)
+    return obs
 
 
 def _event_headers(

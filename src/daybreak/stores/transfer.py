@@ -52,12 +52,30 @@ class Job:
 
 
 def looks_like_fits(path: str) -> bool:
-    """Whether a file of this name should be a FITS file."""
+    """Whether a file of this name should be a FITS file.
+
+    Parameters
+    ----------
+    path
+        Relative to the store, with ``/``.
+
+    Returns
+    -------
+    bool
+        By its ending.
+    """
     return path.lower().endswith(_FITS_ENDS)
 
 
 def check_local(path: Path, *, is_fits: bool) -> tuple[str, str]:
     """Digest of a file that is here, after checking its structure.
+
+    Parameters
+    ----------
+    path
+        The file.
+    is_fits
+        Whether its structure is to be checked.
 
     Returns
     -------
@@ -112,6 +130,16 @@ class FileCarrier:
         """Bring one file to a temporary name.
 
         Tries again when the transfer broke off or damaged it.
+
+        Parameters
+        ----------
+        job
+            The file.
+
+        Returns
+        -------
+        Arrived
+            Its temporary path and its record.
 
         Raises
         ------

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from astropy import units as u
 
 from daybreak.errors import ConfigError, PartialResultError, StoreIntegrityError
 from daybreak.stores.build import IndexResult, index_store
@@ -46,16 +48,38 @@ __all__ = [
 ]
 
 
-def _position(position: str | tuple[float, float] | None) -> tuple[float, float] | None:
-    if position is None or not isinstance(position, str):
-        return position
-    parts = position.replace(",", " ").split()
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+
+_RADIUS = 3 * u.deg
+Place: TypeAlias = "str | SkyCoord | tuple[u.Quantity, u.Quantity]"
+
+
+def _degrees(value: Any, what: str) -> float:
     try:
-        ra, dec = (float(part) for part in parts)
-    except ValueError:
+        return float(u.Quantity(value).to_value(u.deg))
+    except (TypeError, ValueError, u.UnitConversionError):
         raise ConfigError(
-            f"{position!r} is not a position", "Write right ascension and declination in degrees."
+            f"{what} is {value!r}, which is no angle", "Give it with its unit: 3 * u.deg, '3 deg'."
         ) from None
+
+
+def _position_deg(position: Place | None) -> tuple[float, float] | None:
+    if position is None:
+        return None
+    icrs = getattr(position, "icrs", None)
+    if icrs is not None:  # a SkyCoord, whose import would take time from each listing
+        return float(icrs.ra.deg), float(icrs.dec.deg)
+    if isinstance(position, str):
+        try:
+            ra, dec = (float(part) for part in position.replace(",", " ").split())
+        except ValueError:
+            raise ConfigError(
+                f"{position!r} is not a position",
+                "Write right ascension and declination in degrees.",
+            ) from None
+    else:
+        ra, dec = (_degrees(part, "a coordinate of the position") for part in position)
     if not (0 <= ra <= 360 and -90 <= dec <= 90):
         raise ConfigError(f"the position {position!r} is not on the sky")
     return ra, dec
@@ -65,8 +89,8 @@ def select(
     *,
     runs: str | Path | Iterable[str | int] | None = None,
     target: str | None = None,
-    position: str | tuple[float, float] | None = None,
-    radius: float = 3.0,
+    position: Place | None = None,
+    radius: u.Quantity = _RADIUS,
     after: str | None = None,
     before: str | None = None,
 ) -> RunChoice:
@@ -79,11 +103,17 @@ def select(
     target
         Name, part of a name, or a pattern with ``*``; blanks and dashes don't count.
     position
-        Right ascension and declination in degrees, as two numbers or as text.
+        A `SkyCoord`, right ascension and declination as quantities, or a text with both in
+        degrees (``83.63,22.01``).
     radius
-        Between position and pointing, in degrees.
+        Largest angle between position and pointing.
     after, before
         ISO dates (or MJD) between which the run starts, in the index's time scale.
+
+    Returns
+    -------
+    RunChoice
+        For `list_store`.
 
     Raises
     ------
@@ -98,7 +128,8 @@ def select(
     for date in (after, before):
         if date is not None:
             parse_date(date)
-    return RunChoice(chosen, target, _position(position), radius, after, before)
+    radius_deg = _degrees(radius, "the radius")
+    return RunChoice(chosen, target, _position_deg(position), radius_deg, after, before)
 
 
 def list_store(
@@ -109,7 +140,33 @@ def list_store(
     selection: RunChoice | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> StoreInfo:
-    """Datasets of a store and what is really there; see `daybreak.stores.listing.list_store`."""
+    """Datasets of a store and what is really there.
+
+    Parameters
+    ----------
+    path
+        Folder, master file or URL; the environment variable VHEFITS by default.
+    dataset
+        Only this one.
+    runs
+        List the observations too.
+    selection
+        Which runs to list, see `select`; implies `runs`.
+    options
+        For fsspec, where the path is a URL that it opens.
+
+    Returns
+    -------
+    StoreInfo
+        Numbers counted from the files, where they are on a disk.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or no such dataset.
+    NoDataError
+        If the selection leaves nothing.
+    """
     return _list_store(
         path, dataset=dataset, runs=runs, selection=selection, options=dict(options or {})
     )
@@ -122,8 +179,8 @@ def copy_store(
     dataset: str | None = None,
     runs: str | Path | Iterable[str | int] | None = None,
     target: str | None = None,
-    position: str | tuple[float, float] | None = None,
-    radius: float = 3.0,
+    position: Place | None = None,
+    radius: u.Quantity = _RADIUS,
     after: str | None = None,
     before: str | None = None,
     overwrite: bool = False,
@@ -138,17 +195,44 @@ def copy_store(
 
     Parameters
     ----------
-    source, destination, options, progress
-        See `daybreak.stores.copy.copy_store`.
-    dataset, overwrite, keep, dry_run, verify, workers
-        See `daybreak.stores.copy.CopyOptions`.
+    source
+        Folder, master file, or URL of either.
+    destination
+        Folder; made if it is missing. Several stores may be copied into one.
+    dataset
+        Name of the dataset; all available ones by default.
     runs, target, position, radius, after, before
-        See `select`.
+        Which runs, see `select`; all by default.
+    overwrite
+        Transfer every file anew, even if it is here.
+    keep
+        Never replace a sound file or an index row that is here, even if the source's differ.
+    dry_run
+        Only find out what would be transferred.
+    verify
+        Read every file that is here again and compare it with its recorded SHA-256.
+    workers
+        Transfers at a time; by default what suits the source.
+    options
+        For fsspec, where the source is a URL that it opens.
+    progress
+        A display.
 
     Returns
     -------
     CopyResult
         Also if something could not be had; `require_complete` turns that into an error.
+
+    Raises
+    ------
+    ConfigError
+        If a value can't be understood, or two contradict each other.
+    StoreError
+        If the source has no such dataset or its index can't be read.
+    OutputError
+        If the destination can't be written to; what was finished is kept.
+    InterruptedByUser
+        If it was stopped by the keyboard; what was finished is kept and indexed.
     """
     selection = select(
         runs=runs, target=target, position=position, radius=radius, after=after, before=before
@@ -164,6 +248,11 @@ def _some(names: list[str], count: int = 8) -> str:
 
 def require_complete(result: CopyResult) -> None:
     """Raise if a copy had to leave something out.
+
+    Parameters
+    ----------
+    result
+        Of `copy_store`.
 
     Raises
     ------
@@ -191,6 +280,11 @@ def require_complete(result: CopyResult) -> None:
 
 def require_sound(result: VerifyResult) -> None:
     """Raise if a verification found an error.
+
+    Parameters
+    ----------
+    result
+        Of `verify_store`.
 
     Raises
     ------

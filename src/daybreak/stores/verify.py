@@ -177,8 +177,7 @@ class _Verifier:
 
     def _rows(self, index: Index, files: dict[str, _File]) -> None:
         names = index.hdu.texts("HDU_NAME")
-        sizes = index.hdu.column("SIZE")
-        claimed = sizes.floats() if sizes is not None else np.full(len(names), np.nan)
+        claimed = index.hdu.floats("SIZE")
         seen: set[tuple[str, ...]] = set()
         wrong: dict[str, str] = {}
         kinds = zip(index.hdu.texts("HDU_TYPE"), index.hdu.texts("HDU_CLASS"), strict=True)
@@ -253,10 +252,10 @@ class _Verifier:
             if column is None or not isinstance(value, int | float) or not np.isfinite(there):
                 continue
             try:
-                here = float(convert_times(np.array([float(value)]), header, index.obs.header)[0])
+                here = float(convert_times(np.array([float(value)]), header, index.obs.meta)[0])
             except StoreError as error:
                 return self.note(WARNING, "time", f"run {run}", error.what)
-            single = column.values.dtype.itemsize < 8
+            single = column.dtype.itemsize < 8
             if abs(here - there) > (abs(here) * 2e-7 + 1e-3 if single else 0.01):
                 text = f"{key}: {there:.3f} in the index, {here:.3f} in EVENTS"
                 self.note(ERROR, "time", f"run {run}", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -29,12 +30,30 @@ def get_likelihood(name: str, **options: Any) -> Likelihood:
         If nobody knows the name, the plug-in can't be loaded, or an option is unknown.
     """
     make = _built_in(name) or _registered(name)
+    known = _options_of(make)
+    for option in options:
+        if known is not None and option not in known:
+            raise ConfigError(
+                f"the likelihood {name!r} has no option {option!r}",
+                f"It takes: {', '.join(known) or 'none'}.",
+            )
     try:
         return make(**options)
     except TypeError as error:
         raise ConfigError(
             f"the likelihood {name!r} can't be set up: {error}", "Look at its options."
         ) from None
+
+
+def _options_of(make: Callable[..., Likelihood]) -> list[str] | None:
+    """Names of what a likelihood takes; None where that can't be known."""
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return None
+    return [p.name for p in parameters]
 
 
 def _built_in(name: str) -> Callable[..., Likelihood] | None:

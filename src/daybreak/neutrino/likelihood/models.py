@@ -84,7 +84,7 @@ class Pandel:
         time_ns = pulses.time_ns[first]
         if not (np.isfinite(time_ns).all() and np.isfinite(charge).all()):
             raise EventError(f"{event.source}: a pulse has no finite time or charge", "")
-        _compile()
+        compile_fit()
         return self._prepared(xyz, time_ns, charge)
 
     def _prepared(
@@ -129,7 +129,7 @@ class Pandel:
 
 
 @lru_cache(maxsize=1)
-def _compile() -> None:
+def compile_fit() -> None:
     """Compile the fit, or load it compiled, so that no pixel's time holds that."""
     model = Pandel("pandel-spe", bulk_ice(), 15.0, False, True)
     xyz = np.array([[0.0, 0.0, 17.0 * i] for i in range(MIN_DOMS)])
@@ -139,9 +139,9 @@ def _compile() -> None:
 
 
 def _integral(ice: Ice, z: NDArray[np.float64], column: int) -> NDArray[np.float64]:
-    from daybreak.neutrino.likelihood import kernel
+    from daybreak.neutrino.likelihood.tables import ice_at
 
-    rows = np.array([kernel._ice_at(ice.table, float(v), ice.z0_m) for v in z])
+    rows = np.array([ice_at(ice.table, float(v), ice.z0_m) for v in z])
     return np.asarray(rows.reshape(-1, 4)[:, column + 1])
 
 
@@ -191,7 +191,7 @@ class PreparedPandel:
         seeds: NDArray[np.float64],
     ) -> NDArray[Any]:
         """Best fits; seeds (n, k, 4) of x, y, z (m) and time (ns; NaN: to be found)."""
-        from daybreak.neutrino.likelihood import jitter, kernel
+        from daybreak.neutrino.likelihood import fit, jitter
 
         tables = jitter.tables()
         n = len(zenith_rad)
@@ -199,7 +199,7 @@ class PreparedPandel:
         seeds = np.array(seeds, dtype=np.float64).reshape(n, -1, 4)
         seeds[..., 3] -= self.start_ns
         places, counts = np.empty((n, 5)), np.empty((n, 2), np.int64)
-        kernel.fit_many(
+        fit.fit_many(
             np.ascontiguousarray(zenith_rad, dtype=np.float64),
             np.ascontiguousarray(azimuth_rad, dtype=np.float64),
             seeds, self.reference, self.hits, self.ice, self.settings, self.rough,

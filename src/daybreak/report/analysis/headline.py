@@ -81,6 +81,9 @@ def verdict(tables: ResultTables) -> tuple[str, str]:
         if np.isfinite(significance)
         else "the significance could not be measured"
     )
+    radius = tables.context.get("on_radius_deg")
+    if tables.context.get("extended") and radius:
+        measured += f", as an extended source (ON radius {radius:g}°)"
     if tables.context.get("detected"):
         return f"detected at {measured}", _detected_line(tables)
     return f"not detected: {measured}", _limit_line(tables)

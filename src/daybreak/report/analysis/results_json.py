@@ -22,7 +22,7 @@ from daybreak.report.analysis.headline import flux_above, flux_limit, total_coun
 from daybreak.report.analysis.spectral import CRAB_SOURCE, fitted_models
 from daybreak.report.common.tables import ResultTables, flags, number, texts
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.1"
 _LEFT_OUT_COLUMNS = ("obs_id", "file", "stage", "reason")
 _BINNINGS = ("run", "night", "minutes")
 _CURVE_META = (

@@ -202,7 +202,8 @@ def counts_view(tables: ResultTables) -> TableView | None:
     background = column(table, "background")
     view.add("α × OFF", _sig(background))
     view.add("Excess", _fixed(column(table, "excess"), 1))
-    view.add("Background + model", _sig(column(table, "npred")))
+    view.add("Model", _sig(column(table, "model_signal")))
+    view.add("Background + model", _sig(column(table, "model_total")))
     view.add("In fit", ["yes" if use else "no" for use in used], numeric=False)
     return view.view()
 

@@ -15,7 +15,14 @@ from daybreak.config.sections import declare
 from daybreak.ledger.step import Plan, Resources, Step
 from daybreak.products.digest import value_digest
 from daybreak.requests.analysis.request import AnalysisRequest
-from daybreak.requests.analysis.setup import Setup, cube_setup, on_radius_deg, reduction_setup
+from daybreak.requests.analysis.setup import (
+    OnRegion,
+    Setup,
+    cube_setup,
+    on_region,
+    reduction_setup,
+    run_radius_deg,
+)
 from daybreak.runs.catalogue import RunEntry
 from daybreak.runs.select import Selection, blank_position
 from daybreak.runs.targets import Target
@@ -43,7 +50,7 @@ _READS = {
         *("fit3d", "maps.correlation_radius", "spectrum.reference", "spectrum.assumed_index"),
         "spectrum.fit_above_sigma",
     ),
-    "context": ("regions.background",),
+    "context": ("regions.background", "quality.max_off_width"),
     "figures": ("report.formats",),
 }
 _PAGE_DATA = ("report/common/templates", "report/analysis/templates")
@@ -133,13 +140,20 @@ def plan_analysis(
     Plan
         Every step up to the report.
     """
-    radius = on_radius_deg(config, selection.runs[0])
+    region = on_region(config, target)
+    radii = [run_radius_deg(region, run) for run in selection.runs]
+    finite = [r for r in radii if np.isfinite(r)]
+    radius = finite[0] if finite else float("nan")
     position = SkyCoord(0, 0, unit="deg") if target.blank_fields else target.position
-    setup = reduction_setup(config, position, target.name, radius)
+    extended = region.extended and bool(finite)
+    setup = reduction_setup(config, position, target.name, radius, extended)
     if target.blank_fields:
         setup["exclude"] = setup["exclude"][:1]
     layout = Layout(config, request.out, setup, value_digest(config.of_products()))
-    reduce_steps = [_reduce_step(layout, run, target) for run in selection.runs]
+    reduce_steps = [
+        _reduce_step(layout, run, target, run_radius)
+        for run, run_radius in zip(selection.runs, radii, strict=True)
+    ]
     runs = tuple(step.outputs["run"] for step in reduce_steps)
     science = _science_steps(layout, runs, _counts_params(selection))
     cubes: list[Step] = []
@@ -148,7 +162,7 @@ def plan_analysis(
         science.append(fit)
     made = tuple(sorted(path for step in science for path in step.outputs.values()))
     facts = {
-        "notes": [*notes, *_notes(config, radius, setup)],
+        "notes": [*notes, *_notes(config, radii, setup, region)],
         "facts": _facts(request, config.instrument, target, radius),
     }
     context = layout.step(
@@ -162,12 +176,13 @@ def plan_analysis(
     return Plan((*reduce_steps, *cubes, *science, context, *_report_steps(layout, context, made)))
 
 
-def _reduce_step(layout: Layout, run: RunEntry, target: Target) -> Step:
+def _reduce_step(layout: Layout, run: RunEntry, target: Target, radius: float) -> Step:
     setup = layout.setup
     if target.blank_fields:
         place = blank_position(run, layout.config.selection.blank_offset)
-        radius = setup["on"]["radius_deg"]
-        setup = reduction_setup(layout.config, place, "test position", radius)
+        setup = reduction_setup(layout.config, place, "test position", radius, setup["extended"])
+    elif not np.isfinite(radius) and np.isfinite(setup["on"]["radius_deg"]):
+        setup = setup | {"on": setup["on"] | {"radius_deg": radius}, "extended": False}
     return layout.step(
         f"reduce-{run.obs_id}",
         "reduce",
@@ -320,16 +335,24 @@ def _report_steps(layout: Layout, context: Step, made: tuple[Path, ...]) -> list
     ]
 
 
-def _notes(config: AnalysisConfig, radius: float, setup: Setup) -> list[str]:
-    notes = []
-    if not np.isfinite(radius) and config.regions.on_radius is not None:
+def _notes(
+    config: AnalysisConfig, radii: Sequence[float], setup: Setup, region: OnRegion
+) -> list[str]:
+    notes = [region.why] if region.why and np.isfinite(radii).any() else []
+    point_like = int(np.sum(~np.isfinite(radii)))
+    if point_like == len(radii) and config.regions.on_radius is not None:
         notes.append(
             "The IRFs are point-like: the ON radius is their RAD_MAX, the configured one is unused."
         )
+    elif point_like and point_like < len(radii):
+        notes.append(
+            f"{point_like} of {len(radii)} runs have point-like IRFs: their ON radius is RAD_MAX, "
+            f"that of the others {region.radius_deg:g} deg."
+        )
     if setup["extended"]:
         notes.append(
-            f"ON radius {radius:g} deg: taken as an extended source, IRFs averaged over the ON "
-            "region, no correction for emission outside it."
+            f"ON radius {region.radius_deg:g} deg: taken as an extended source, IRFs averaged over "
+            "the ON region, no correction for emission outside it."
         )
     if config.regions.exclude_known and len(setup["exclude"]) > 1:
         names = ", ".join(c["name"] for c in setup["exclude"][1:])

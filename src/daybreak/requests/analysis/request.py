@@ -106,7 +106,7 @@ def analysis_request(
         values["selection"] = selection
     return AnalysisRequest(
         target=TargetSpec(name=target),
-        store=store.resolve(),
+        store=store.resolve() if store.is_dir() else store,
         out=out.resolve(),
         instrument=chosen,
         times=Times(**{k: None if v is None else str(v) for k, v in times.items()}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,9 @@ from astropy.coordinates import SkyCoord
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.runs.catalogue import RunEntry, is_point_like
-from daybreak.runs.targets import known_sources
+from daybreak.runs.targets import Target, known_source_of, known_sources
 from daybreak.science.circle import Circle
 from daybreak.science.exclusion import exclusion_circles
-
-_DEFAULT_RADIUS_DEG = 0.1
-_PSF_MARGIN_DEG = 0.2
-_SMALLEST_EXCLUSION_DEG = 0.4
-_TARGET_MARGIN_DEG = 0.2
 
 Setup = dict[str, Any]
 
@@ -34,11 +29,11 @@ def _exclusion(
 ) -> list[Circle]:
     """Circles kept out of the background: the target, known neighbours, the user's own."""
     regions = config.regions
-    on = on_radius_deg if np.isfinite(on_radius_deg) else _DEFAULT_RADIUS_DEG
+    on = on_radius_deg if np.isfinite(on_radius_deg) else _deg(regions.point_radius)
     if regions.exclusion_radius is not None:
-        radius = float(regions.exclusion_radius.to_value("deg"))
+        radius = _deg(regions.exclusion_radius)
     else:
-        radius = max(_SMALLEST_EXCLUSION_DEG, on + _TARGET_MARGIN_DEG)
+        radius = max(_deg(regions.smallest_exclusion), on + _deg(regions.target_margin))
     known = [s for s in known_sources() if s.detected] if regions.exclude_known else []
     own = []
     for region in regions.exclude:
@@ -50,17 +45,26 @@ def _exclusion(
         Circle(float(position.ra.deg), float(position.dec.deg), radius, name),
         [Circle(s.ra_deg, s.dec_deg, s.radius_deg, s.name) for s in known],
         reach=config.maps.max_offset + config.selection.max_offset,
-        margin=_PSF_MARGIN_DEG * u.deg,
+        margin=regions.known_margin,
         own=own,
     )
 
 
 def reduction_setup(
-    config: AnalysisConfig, position: SkyCoord, name: str, on_radius_deg: float
+    config: AnalysisConfig, position: SkyCoord, name: str, on_radius_deg: float, extended: bool
 ) -> Setup:
-    """JSON-able parameters of :class:`daybreak.science.run.ReductionSetup`."""
+    """JSON-able parameters of :class:`daybreak.science.run.ReductionSetup`.
+
+    Parameters
+    ----------
+    config
+        The resolved configuration.
+    position, name
+        Of the target.
+    on_radius_deg, extended
+        See :class:`OnRegion`.
+    """
     spectrum, maps = config.spectrum, config.maps
-    extended = bool(on_radius_deg >= config.regions.extended_above.to_value("deg"))
     theta_max = float(config.theta2.max.to_value("deg"))
     if np.isfinite(on_radius_deg):
         theta_max = max(theta_max, 1.6 * on_radius_deg)
@@ -127,10 +131,72 @@ def cube_setup(config: AnalysisConfig, setup: Setup) -> Setup:
     }
 
 
-def on_radius_deg(config: AnalysisConfig, run: RunEntry) -> float:
-    """ON radius in degrees; NaN where the run's IRFs bring their own (RAD_MAX)."""
-    if is_point_like(run):
-        return float("nan")
-    if config.regions.on_radius is not None:
-        return float(config.regions.on_radius.to_value("deg"))
-    return _DEFAULT_RADIUS_DEG
+@dataclass(frozen=True)
+class OnRegion:
+    """The ON region of an analysis with full-enclosure responses.
+
+    Attributes
+    ----------
+    radius_deg
+        Its radius.
+    extended
+        The source fills it: responses are averaged over it.
+    why
+        A sentence for the report if it was chosen by the source's known size; else empty.
+    """
+
+    radius_deg: float
+    extended: bool
+    why: str = ""
+
+
+def on_region(config: AnalysisConfig, target: Target) -> OnRegion:
+    """ON radius and kind of a source: as configured, or from its known size and the PSF.
+
+    The radius of a source that is known to be extended is ``factor * size``, joined in quadrature
+    with the radius for a point source. The factor is 2 where the size is the sigma of a Gaussian
+    (95 % of a symmetric one in the plane lie within 2.4 sigma, 86 % within 2), 1 for a shell.
+
+    Parameters
+    ----------
+    config
+        The resolved configuration.
+    target
+        The target.
+    """
+    regions = config.regions
+    source = known_source_of(target)
+    size = source.radius_deg if source is not None else 0.0
+    known = regions.source == "auto" and size >= _deg(regions.point_below)
+    if regions.on_radius is not None:
+        radius = _deg(regions.on_radius)
+        wide = radius >= _deg(regions.extended_above)
+        extended = regions.source == "extended" or (regions.source == "auto" and (wide or known))
+        return OnRegion(radius, extended)
+    if not known or source is None:
+        return OnRegion(_deg(regions.point_radius), regions.source == "extended")
+    factor = regions.shell_factor if source.shell else regions.sigma_factor
+    radius = round(float(np.hypot(factor * size, _deg(regions.point_radius))), 2)
+    what = "outer radius" if source.shell else "sigma"
+    return OnRegion(
+        radius,
+        True,
+        f"{source.name} is known to be extended ({what} {size:g} deg): taken as an extended source "
+        f"with an ON radius of {radius:g} deg. Set regions.on_radius for another radius, or "
+        "regions.source: point.",
+    )
+
+
+def run_radius_deg(region: OnRegion, run: RunEntry) -> float:
+    """ON radius of a run in degrees; NaN where its responses bring their own (RAD_MAX).
+
+    Parameters
+    ----------
+    region, run
+        The ON region of full-enclosure runs, and the run.
+    """
+    return float("nan") if is_point_like(run) else region.radius_deg
+
+
+def _deg(angle: u.Quantity) -> float:
+    return float(angle.to_value("deg"))

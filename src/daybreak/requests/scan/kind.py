@@ -66,7 +66,7 @@ def stages(request: ScanRequest) -> Stages:
     params = {
         "number": request.number,
         "force": request.force,
-        "options": {k: v for k, v in request.options.items() if k != "engine"},
+        "settings": request.config().of_products(),
     }
     about = prepare_scan(request.files, params)
     digest = value_digest(params | {"inputs": dict(about.inputs)})

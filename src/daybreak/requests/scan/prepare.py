@@ -9,6 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from daybreak.config.scan import PixelConfig, ScanConfig
 from daybreak.errors import ConfigError, EventError
 from daybreak.products.code import function_digest
 from daybreak.products.digest import file_digest, value_digest
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
     from daybreak.neutrino.contours import Calibration
     from daybreak.neutrino.event import Event
     from daybreak.neutrino.scan.settings import ScanSettings
-
-#: the scan looks this much farther than the 90 % contour
-_MARGIN_LLH = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,8 @@ def prepare_scan(files: Mapping[str, Path], params: Mapping[str, Any]) -> Prepar
     files
         ``event``, and where they are given ``gcd``, ``geometry`` and ``ice``.
     params
-        ``number``, ``force`` and ``options`` of a
-        :class:`~daybreak.requests.scan.request.ScanRequest`.
+        ``number`` and ``force`` of a :class:`~daybreak.requests.scan.request.ScanRequest`, and its
+        settings that products depend on (``settings``).
 
     Raises
     ------
@@ -84,8 +84,7 @@ def prepare_scan(files: Mapping[str, Path], params: Mapping[str, Any]) -> Prepar
     ConfigError
         For bad settings.
     """
-    wanted = {key: params[key] for key in ("number", "force", "options")}
-    wanted["options"] = {k: v for k, v in wanted["options"].items() if k != "engine"}
+    wanted = {key: params[key] for key in ("number", "force", "settings")}
     marks = []
     for name, path in sorted(files.items()):
         try:
@@ -104,16 +103,13 @@ def _prepare(marks: tuple[tuple[str, str, int, int], ...], text: str) -> Prepare
 
     files = {name: Path(path) for name, path, _, _ in marks}
     params = json.loads(text)
-    options = params["options"]
-    likelihood = options["likelihood"]["name"]
-    settings = _settings(options["scan"])
-    levels = calibration(options["contours"], likelihood)
-    settings = settings.model_copy(
-        update={"closure_delta_llh": max(levels.ts_90 / 2 + _MARGIN_LLH, 4.0)}
-    )
+    config = ScanConfig.model_validate(params["settings"])
+    likelihood = config.likelihood.name
+    levels = calibration(config.contours, likelihood)
+    settings = scan_settings(config.scan, levels.ts_90)
     found = _event(files["event"], files.get("gcd"), files.get("geometry"), params["number"])
     forced = _refuse(found, params["force"])
-    all_options = dict(options["likelihood"]["options"])
+    all_options = dict(config.likelihood.options)
     if "ice" in files:
         all_options["ice"] = str(files["ice"])
     model = get_likelihood(likelihood, **all_options)
@@ -130,13 +126,32 @@ def _prepare(marks: tuple[tuple[str, str, int, int], ...], text: str) -> Prepare
     )
 
 
-def _settings(values: Mapping[str, Any]) -> ScanSettings:
-    from pydantic import ValidationError
+def scan_settings(config: PixelConfig, ts_90: float) -> ScanSettings:
+    """Which pixels are looked at, as the scan itself is told.
 
-    from daybreak.neutrino.scan.settings import ScanSettings
+    Parameters
+    ----------
+    config
+        Of the request.
+    ts_90
+        Level of the 90 % contour, in 2 delta log L.
+    """
+    from daybreak.neutrino.scan.settings import Region, ScanSettings
 
+    around = None
+    if config.around is not None:
+        circle = config.around
+        ra, dec, radius = (float(x.to_value("deg")) for x in (circle.ra, circle.dec, circle.radius))
+        around = {"ra_deg": ra % 360.0, "dec_deg": dec, "radius_deg": radius}
     try:
-        return ScanSettings.model_validate(values)
+        return ScanSettings(
+            nsides=config.nsides,
+            n_best=config.n_best,
+            n_minima=config.n_minima,
+            closure_delta_llh=max(ts_90 / 2 + config.margin_llh, 4.0),
+            max_pixels=config.max_pixels,
+            around=None if around is None else Region(**around),
+        )
     except ValidationError as error:
         what = "; ".join(
             f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from daybreak.config.load import Layer, build, merge
+from daybreak.config.scan import ScanConfig
+from daybreak.instruments.settings import scan_layers
 from daybreak.requests.base import Request, RequestKind
 from daybreak.requests.target import TargetSpec, short_word
 
-DEFAULT_LIKELIHOOD = "pandel-mpe"
-#: what is fitted the same wherever it runs
-_NO_WORK = ("engine",)
+#: places for fits that need no engine profile
+HERE = ("local", "threads", "processes")
 
 
 class ScanRequest(Request):
@@ -40,10 +42,20 @@ class ScanRequest(Request):
     force: bool = False
 
     def work(self) -> dict[str, Any]:
-        """What is to be done, wherever it is done."""
+        """What is to be done, wherever it is done and however its settings are spelled."""
         values = super().work()
-        values["options"] = {k: v for k, v in values["options"].items() if k not in _NO_WORK}
+        values["options"] = self.config().of_products()
         return values
+
+    def config(self) -> ScanConfig:
+        """The whole configuration.
+
+        Raises
+        ------
+        ConfigError
+            For bad settings.
+        """
+        return build(ScanConfig, [Layer("request", self.options)])[0]
 
     @property
     def name(self) -> str:
@@ -59,17 +71,14 @@ class ScanRequest(Request):
     @property
     def where(self) -> tuple[str, int]:
         """Where fits run (``local``, ``threads``, ``processes`` or a profile), and how many."""
-        section = self.options.get("engine", {})
-        return str(section.get("profile", "local")), int(section.get("workers", 0))
+        engine = self.config().engine
+        return engine.profile, engine.workers
 
     @property
     def engine(self) -> str:
         """Name or file of the engine profile."""
-        return "local" if self.where[0] in HERE else self.where[0]
-
-
-#: places for fits that need no engine profile
-HERE = ("local", "threads", "processes")
+        where, _ = self.where
+        return "local" if where in HERE else where
 
 
 def scan_request(
@@ -79,42 +88,35 @@ def scan_request(
     gcd: Path | None = None,
     geometry: Path | None = None,
     ice: Path | None = None,
-    nsides: Sequence[int] | None = None,
-    likelihood: str = DEFAULT_LIKELIHOOD,
-    options: Mapping[str, Any] | None = None,
-    around: tuple[float, float, float] | None = None,
     number: int | None = None,
-    contours: str = "auto",
     force: bool = False,
-    workers: int = 0,
-    engine: str = "local",
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    options: Mapping[str, Any] | None = None,
     **about: Any,
 ) -> ScanRequest:
     """Make a request of what people write; its settings are checked.
 
     Parameters
     ----------
-    event, out, gcd, geometry, ice, nsides, likelihood, options, around, number, contours, force
+    event, out, gcd, geometry, ice, number, force
         As for :func:`daybreak.scan`.
-    workers, engine
-        As for :func:`daybreak.scan`.
+    config
+        YAML file with settings.
+    settings
+        ``section.key=value`` texts; beat the file.
+    options
+        Nested settings from the command line's own options; beat everything.
     **about
         Further values of :class:`~daybreak.requests.base.Request`, e.g. ``origin``.
 
     Raises
     ------
     ConfigError
-        For bad settings.
+        For unknown keys or bad values, with the file and line they stand in.
     """
-    settings: dict[str, Any] = {
-        "scan": {} if nsides is None else {"nsides": list(nsides)},
-        "likelihood": {"name": likelihood, "options": dict(options or {})},
-        "contours": contours,
-        "engine": {"profile": engine, "workers": workers},
-    }
-    if around is not None:
-        keys = ("ra_deg", "dec_deg", "radius_deg")
-        settings["scan"]["around"] = dict(zip(keys, around, strict=True))
+    layers = scan_layers(config=config, settings=settings, options=options)
+    build(ScanConfig, layers)
     paths = {"gcd": gcd, "geometry": geometry, "ice": ice}
     return ScanRequest(
         target=TargetSpec(name=event.name),
@@ -122,7 +124,41 @@ def scan_request(
         out=out.resolve(),
         number=number,
         force=force,
-        options=settings,
+        options=merge(layers)[0],
         **{name: None if path is None else path.resolve() for name, path in paths.items()},
         **about,
     )
+
+
+def scan_options(
+    nsides: Sequence[int] | None = None,
+    likelihood: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    around: tuple[Any, Any, Any] | None = None,
+    contours: str | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """What a scan is asked for by arguments, as nested settings.
+
+    Parameters
+    ----------
+    nsides, likelihood, options, around, contours, engine, workers
+        As for :func:`daybreak.scan`; None: not asked for.
+    """
+    circle = None
+    if around is not None:
+        values = (str(v) if hasattr(v, "unit") else f"{float(v)!r} deg" for v in around)
+        circle = dict(zip(("ra", "dec", "radius"), values, strict=True))
+    found: dict[str, Any] = {
+        "scan": {"nsides": None if nsides is None else list(nsides), "around": circle},
+        "likelihood": {"name": likelihood, "options": dict(options) if options else None},
+        "engine": {"profile": engine, "workers": workers},
+    }
+    found = {
+        section: {k: v for k, v in values.items() if v is not None}
+        for section, values in found.items()
+    }
+    if contours is not None:
+        found["contours"] = contours
+    return {section: values for section, values in found.items() if values}

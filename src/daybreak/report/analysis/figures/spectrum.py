@@ -38,14 +38,14 @@ def draw_counts(tables: ResultTables) -> Figure | None:
         return None
     low, high = column(table, "e_min", "TeV"), column(table, "e_max", "TeV")
     n_on, background = column(table, "n_on"), column(table, "background")
-    npred, used = column(table, "npred"), flags(table, "in_fit")
+    model, used = column(table, "model_total"), flags(table, "in_fit")
     edges = np.append(low, high[-1])
     figure = new_figure(4.2)
     axes = single_axes(figure)
     axes.stairs(_floor(background), edges, fill=True, color=GREY, alpha=0.35, baseline=1e-6)
     axes.stairs(_floor(background), edges, color=GREY, label="α × OFF", baseline=1e-6)
-    if np.isfinite(npred).any() and np.nanmax(npred) > 0:
-        inside = np.where(used, npred, np.nan)
+    if np.isfinite(model).any() and np.nanmax(model) > 0:
+        inside = np.where(used, model, np.nan)
         axes.stairs(inside, edges, color=ORANGE, label="α × OFF + model", baseline=None)
     shown = n_on > 0
     middle = np.sqrt(low * high)

@@ -45,7 +45,9 @@ def draw_theta2(tables: ResultTables) -> Figure | None:
         label = f"cut {plain(cut)} deg²"
         axes.axvline(cut, color=RED, linestyle="--", linewidth=1.4, label=label)
     axes.set_xlim(0, 1.0005 * edges[-1])
-    highest = np.fmax(n_on + np.sqrt(n_on), background)
+    highest = np.fmax(
+        n_on + np.sqrt(n_on), background
+    )  # without OFF positions there is no background
     under_text = highest[middle > 0.4 * edges[-1]]
     tallest = 2.4 * float(np.nanmax(under_text)) if len(under_text) else 1.0
     axes.set_ylim(0, max(1.12 * float(np.nanmax(highest)), tallest, 1.0))

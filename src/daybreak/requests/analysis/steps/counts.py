@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from daybreak.requests.analysis.steps.common import (
 )
 from daybreak.science import tables
 from daybreak.science.background_choice import choose_method
+from daybreak.science.extension import surroundings
 from daybreak.science.run import ReducedRun, ReductionSetup
 from daybreak.science.skymaps import map_geom
 from daybreak.science.stack import total_counts
@@ -73,6 +75,7 @@ def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
         fov = _fov_theta2(reduced_runs(inputs, maps=True), setup)
     radius = setup.on.radius_deg
     theta2 = tables.theta2_table(used, np.array(setup.theta2_edges_deg2), radius, totals, fov)
+    around = surroundings(theta2, used, setup, config.quality)
     step = "counts"
     write_table(tables.runs_table(runs, method, config.quality), outputs["runs"], step, params)
     write_table(tables.left_out_table(left_out), outputs["left_out"], step, params)
@@ -89,6 +92,7 @@ def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
         "threshold_tev": float(np.nanmin([run.info["threshold_tev"] for run in used])),
         "nights": sorted({str(run.info["night"]) for run in runs}),
         "telescopes": sorted({str(run.info["telescope"]) for run in runs}),
+        "surroundings": None if around is None else asdict(around),
         "threshold_methods": sorted({str(run.info["threshold_method"]) for run in runs}),
     }
     outputs["summary"].write_text(json.dumps(summary, indent=1, sort_keys=True), encoding="utf-8")

@@ -14,7 +14,7 @@ from daybreak.requests.analysis.steps.common import (
     used_runs,
     write_table,
 )
-from daybreak.science import spectrum_tables
+from daybreak.science import lightcurve_tables
 from daybreak.science.lightcurve import (
     energy_selection,
     light_curve,
@@ -57,7 +57,7 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
             bayesian_p0=own.bayesian_p0,
             min_off=shared.min_off_counts,
         )
-        table = spectrum_tables.light_curve_table(
+        table = lightcurve_tables.light_curve_table(
             curve,
             float(index),
             n_sigma_ul=shared.n_sigma_ul,

@@ -13,7 +13,7 @@ from daybreak.requests.analysis.steps.common import (
     settings,
     write_table,
 )
-from daybreak.science import tables
+from daybreak.science import map_tables as tables
 from daybreak.science.mapstack import stack_maps
 from daybreak.science.run import ReductionSetup
 from daybreak.science.skymaps import map_geom

@@ -37,7 +37,9 @@ def pixels(
     prepared = prepare_scan(inputs, params)
     work = host.work(STEP)
     earlier = host.root / ".daybreak" / "scan" / JOURNAL
-    if earlier.is_file() and not (work / JOURNAL).exists():
+    if host.again:
+        (work / JOURNAL).unlink(missing_ok=True)
+    elif earlier.is_file() and not (work / JOURNAL).exists():
         shutil.copyfile(
             earlier, work / JOURNAL
         )  # of another set-up: the same fits are not repeated
