@@ -66,7 +66,7 @@ def test_every_key_named_in_a_page_exists() -> None:
 def test_the_profiles_are_all_shown() -> None:
     found = config_table.profiles()
     assert found["generic"] == {}
-    assert found["hess"]["regions.on_radius"] == "0.11 deg"
+    assert found["hess"]["regions.point_radius"] == "0.11 deg"
 
 
 def flags_in(path: Path) -> set[str]:

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
+from fake_extras import ExtraTables
 from fake_sky import SkyTables
 from fake_spectral import LightCurveTables, SpectralTables
 from fake_variants import PROVENANCE, VARIANTS, Variant, li_ma
 
 
-class _Writer(SkyTables, SpectralTables, LightCurveTables):
+class _Writer(SkyTables, SpectralTables, LightCurveTables, ExtraTables):
     def __init__(self, folder: Path, variant: Variant) -> None:
         self.folder, self.v = folder, variant
         self.rng = np.random.default_rng(variant.seed)
@@ -223,6 +224,9 @@ def write_results(folder: Path, variant: str | Variant = "crab", **changes) -> P
         writer.maps()
     if chosen.spectrum:
         writer.spectrum()
+        writer.systematics()
+    if chosen.spectrum and chosen.maps:
+        writer.fit3d()
     if chosen.lightcurve:
         writer.lightcurves()
     writer.context()

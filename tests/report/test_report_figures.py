@@ -18,11 +18,12 @@ ALL = {spec.name for spec in figure_specs()}
 MAPS = {name for name in ALL if name.startswith(("ring", "fov"))}
 SPECTRUM = {"counts", "sed"}
 CURVES = {name for name in ALL if name.startswith("lightcurve")}
+FIT = {"fit3d_residuals"}
 EXPECTED = {
-    "no_maps": ALL - MAPS - {"regions"},
-    "no_spectrum": ALL - SPECTRUM - CURVES,
+    "no_maps": ALL - MAPS - {"regions"} - FIT,
+    "no_spectrum": ALL - SPECTRUM - CURVES - FIT,
     "nans": ALL - {"fov_excess", "fov_significance"},
-    "rad_max": ALL - MAPS - {"regions"},
+    "rad_max": ALL - MAPS - {"regions"} - FIT,
 }
 
 

@@ -155,3 +155,15 @@ def test_page_without_figures_and_with_png(make, tmp_path):
     (tmp_path / "theta2.png").write_bytes(b"\x89PNG fake")
     write_report(made.results, tmp_path, tmp_path / "report.html")
     assert 'src="data:image/png;base64,' in (tmp_path / "report.html").read_text()
+
+
+def test_both_errors_and_the_fit_in_three_dimensions_are_shown(make):
+    page = make("crab").html
+    assert "± statistical ± systematic" in page and "2.685 ± 0.072 ± 0.022" in page
+    assert 'id="fit3d"' in page and "Gaussian (chosen)" in page
+    assert "significant by 5.5 sigma" in page
+
+
+def test_without_a_fit_in_three_dimensions_there_is_no_section(make):
+    page = make("no_spectrum").html
+    assert 'id="fit3d"' not in page and "± systematic" not in page

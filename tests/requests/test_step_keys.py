@@ -13,8 +13,14 @@ pytestmark = pytest.mark.slow
 
 REDUCE = {"reduce-1", "reduce-2", "reduce-3"}
 PAGES = {"results", "report"}
-ALL = REDUCE | PAGES | {"counts", "maps", "spectrum", "lightcurve", "context", "figures"}
-SPECTRAL = PAGES | {"spectrum", "context", "figures"}
+ALL = (
+    REDUCE
+    | PAGES
+    | {
+        *("counts", "maps", "spectrum", "lightcurve", "systematics", "context", "figures"),
+    }
+)
+SPECTRAL = PAGES | {"spectrum", "systematics", "context", "figures"}
 
 #: a setting, and the steps that it makes again
 SETTINGS = {

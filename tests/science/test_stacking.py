@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ from gammapy.modeling.models import (
 )
 
 from daybreak.science.fov import fill_empty_bins
-from daybreak.science.reduce import energy_axes
+from daybreak.science.reduce import energy_axes, reduce_run
 from daybreak.science.regions import exclusion_mask, reflected_regions
 from daybreak.science.run_io import read_run, write_run
 from daybreak.science.skymaps import map_geom
@@ -189,8 +190,8 @@ def _parts(irf, data) -> dict:
 @pytest.mark.peer
 def test_the_fov_map_is_gammapys(night):
     """Counts, and the background model scaled to the counts outside the excluded circles."""
-    setup = night.setup
-    run, loaded = night.runs[0], night.loaded[0]
+    setup, loaded = replace(night.setup, fov_method="scale"), night.loaded[0]
+    run = reduce_run(loaded, setup)
     axis = MapAxis.from_energy_bounds(
         run.info["threshold_tev"] * u.TeV, setup.energy_edges_tev[-1] * u.TeV, nbin=8
     )

@@ -39,6 +39,9 @@ def analyse(
     on_radius: Annotated[
         str | None, typer.Option(help="ON radius, e.g. '0.3 deg' for an extended source.")
     ] = None,
+    fit_3d: Annotated[
+        bool, typer.Option("--fit-3d", help="Also fit position, extension and spectrum at once.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option("--config", "-c", help="YAML file with settings.")
     ] = None,
@@ -70,6 +73,8 @@ def analyse(
     if engine is not None and "/" in engine:
         engine = str(Path(engine).resolve())
     options = _options(night, start, stop, on_radius, {"profile": engine, "workers": workers})
+    if fit_3d:
+        options["fit3d"] = {"enabled": True}
     request = analysis_request(
         target,
         store=_store(store),

@@ -16,6 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from daybreak.config.base import Angle, Duration, Energy, Frozen, Size
 
 _MOST_PIXELS = 4000
+_MOST_CUBE_PIXELS = 400
 _SHORTEST_BIN = 1 * u.s
 
 
@@ -107,6 +108,11 @@ class RegionConfig(Frozen):
     exclude_known: bool = Field(True, description="exclude the other sources of the built-in table")
     exclude: tuple[ExcludedRegion, ...] = ()
     background: Literal["auto", "reflected", "fov"] = "auto"
+    fov_method: Literal["scale", "surface"] = Field(
+        "surface",
+        description="how the background model is fitted to a run outside the excluded circles: its "
+        "height in each energy bin, or also a plane and a curvature over the field",
+    )
     n_off: int = Field(0, ge=0, le=100, description="number of OFF regions; 0: as many as fit")
     min_distance: Angle = Field("0 deg", description="smallest gap between ON and OFF regions")
 
@@ -174,6 +180,9 @@ class SpectrumConfig(Frozen):
     model_choice_sigma: float = Field(
         3.0, description="a curved model is chosen when it is better than the power law by this"
     )
+    systematics: bool = Field(
+        True, description="measure the background's systematic error and what it does to the fit"
+    )
 
 
 class LightCurveConfig(Frozen):
@@ -191,6 +200,33 @@ class LightCurveConfig(Frozen):
         if value < _SHORTEST_BIN:
             raise ValueError(f"expected at least {_SHORTEST_BIN}")
         return value
+
+
+class Fit3DConfig(Frozen):
+    """Three-dimensional fit: position, extension and spectrum at once."""
+
+    enabled: bool = Field(False, description="also fit counts over sky and energy")
+    models: tuple[Literal["point", "disk", "gauss"], ...] = Field(
+        ("point", "disk", "gauss"), min_length=1, description="spatial models that are compared"
+    )
+    spectrum: Literal["pl", "lp"] = Field("pl", description="power law or log-parabola")
+    stack: bool = Field(
+        True,
+        description="fit the stacked runs; false: all runs at once, each with a norm and a tilt of "
+        "its background",
+    )
+    width: Size = Field("4 deg", description="full width of the square field")
+    pixel: Size = Field("0.02 deg", description="well below the width of the PSF")
+    bins_per_decade: int = Field(10, ge=3, le=50, description="of both energy axes")
+    choice_sigma: float = Field(
+        3.0, ge=0, description="an extended model is chosen from this significance of its extension"
+    )
+
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Fit3DConfig:
+        if self.width / self.pixel > _MOST_CUBE_PIXELS:
+            raise ValueError(f"width over pixel: at most {_MOST_CUBE_PIXELS} pixels a side")
+        return self
 
 
 class QualityConfig(Frozen):
@@ -241,6 +277,7 @@ class AnalysisConfig(Frozen):
     maps: MapConfig = MapConfig()
     spectrum: SpectrumConfig = SpectrumConfig()
     lightcurve: LightCurveConfig = LightCurveConfig()
+    fit3d: Fit3DConfig = Fit3DConfig()
     quality: QualityConfig = QualityConfig()
     engine: EngineConfig = EngineConfig()
     report: ReportConfig = ReportConfig()

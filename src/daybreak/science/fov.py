@@ -17,9 +17,11 @@ from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 from gammapy.utils.interpolation import interpolation_scale
 
+from daybreak.science.null import SMALLEST_RADIUS_DEG, NullField, null_regions
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import separation_deg
-from daybreak.science.run import Background, BoolArray, FloatArray, ReductionSetup
+from daybreak.science.run import Background, BoolArray, FloatArray, NullRegions, ReductionSetup
+from daybreak.science.surface import Surface, disk_points, offsets_deg
 
 _PIXEL_DEG = 0.1
 _FEWEST_EVENTS = 60
@@ -40,12 +42,18 @@ class FieldOfView:
         it the model's own energy bins still hold the step.
     rate_change_sigma
         Largest departure of the background rate, in sigma, of a part of the run from the rest.
+    surface
+        By what the model is multiplied; None for the model as it is.
+    null
+        Counts and predictions where there is no source.
     """
 
     background: Background
     norm: float
     norm_error: float
     rate_change_sigma: float
+    surface: Surface | None
+    null: NullRegions | None
 
     def quality(self) -> dict[str, float]:
         """The figures for the run table."""
@@ -140,7 +148,8 @@ def field_of_view(
     used = separation_deg(ra, dec, pointing.ra.deg, pointing.dec.deg) < setup.max_offset_deg
     for circle in setup.exclude:
         used &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
-    model_off = (model_counts(run, geom) * used).sum(axis=(1, 2))
+    model = model_counts(run, geom)
+    expected_off = (model * used).sum(axis=(1, 2))
     on_geom = RegionGeom.create(region, axes=[axis])
     model_on = model_counts(run, on_geom, center_only=not setup.extended).ravel()
 
@@ -156,10 +165,11 @@ def field_of_view(
     outside_source = np.zeros(len(inside), dtype=bool)
     outside_source[inside] = used[row[inside].astype(int), column[inside].astype(int)]
     energy = events.energy.to_value("TeV")[outside_source]
+    pixel = np.where(outside_source, row * nx + column, 0).astype(int)[outside_source]
     time = run.time_mjd[outside_source]
     counts = np.histogram(energy, edges)[0].astype(float)
     clear = safe & (edges[:-1] >= _CLEAR_OF_THRESHOLD * edges[:-1][safe].min(initial=np.inf))
-    observed, expected = counts[clear].sum(), model_off[clear].sum()
+    observed, expected = counts[clear].sum(), expected_off[clear].sum()
     norm = observed / expected if expected > 0 else float("nan")
     error = np.sqrt(observed) / expected if expected > 0 else float("nan")
     gti = run.observation.gti
@@ -167,5 +177,55 @@ def field_of_view(
     index = np.searchsorted(edges, energy, side="right") - 1
     above = (index >= 0) & (index < safe.size)
     above[above] = safe[index[above]]
-    background = Background(counts, model_on, model_off, time, energy)
-    return FieldOfView(background, float(norm), float(error), rate_change(time[above], intervals))
+    cube = np.histogram2d(energy, pixel, (edges, np.arange(used.size + 1) - 0.5))[0]
+    field = NullField(
+        cube.reshape(model.shape),
+        model,
+        *offsets_deg(ra, dec, pointing.ra.deg, pointing.dec.deg),
+        used,
+        safe,
+        np.sqrt(edges[:-1] * edges[1:]),
+    )
+    surface = field.surface(used) if setup.fov_method == "surface" else None
+    on_xy = offsets_deg(setup.on.ra_deg, setup.on.dec_deg, pointing.ra.deg, pointing.dec.deg)
+    if surface is not None:
+        model_on = model_on * _mean_on(surface, field, on_xy, setup)
+        expected_off = (field.bent(surface) * used).sum(axis=(1, 2))
+    return FieldOfView(
+        Background(counts, model_on, expected_off, time, energy),
+        float(norm),
+        float(error),
+        rate_change(time[above], intervals),
+        surface,
+        _null(field, on_xy, setup, surface),
+    )
+
+
+def _mean_on(
+    surface: Surface, field: NullField, on_xy: tuple[FloatArray, FloatArray], setup: ReductionSetup
+) -> FloatArray:
+    """Mean of the surface over the ON region per energy bin, weighted by the model."""
+    if not setup.extended:
+        return surface(*on_xy, field.energy_tev)
+    x, y = disk_points(float(on_xy[0]), float(on_xy[1]), setup.on.radius_deg)
+    away = (field.x_deg.ravel() - x[:, None]) ** 2 + (field.y_deg.ravel() - y[:, None]) ** 2
+    weight = field.model.reshape(len(field.model), -1)[:, np.argmin(away, axis=1)]
+    total = weight.sum(axis=1)
+    mean: FloatArray = np.divide(
+        (weight * surface(x, y, field.energy_tev)).sum(axis=1),
+        total,
+        out=np.ones_like(total),
+        where=total > 0,
+    )
+    return mean
+
+
+def _null(
+    field: NullField,
+    on_xy: tuple[FloatArray, FloatArray],
+    setup: ReductionSetup,
+    surface: Surface | None,
+) -> NullRegions | None:
+    radius = np.nanmax([setup.on.radius_deg, SMALLEST_RADIUS_DEG])
+    keep_out = max(setup.exclude[0].radius_deg if setup.exclude else 0.0, radius)
+    return null_regions(field, (float(on_xy[0]), float(on_xy[1])), radius, keep_out, surface)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -275,10 +277,12 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         fill_empty_bins(observation.bkg)
         fov = field_of_view(run, setup, region, pointing, safe)
         info.update(fov.quality())
+        if fov.surface is not None:
+            info["fov_surface"] = json.loads(json.dumps(asdict(fov.surface)))  # as it is read again
         backgrounds["fov"] = fov.background
     maps = {}
     if setup.maps is not None and fov is not None and safe.any():
-        maps = run_maps(run, setup, info["threshold_tev"])
+        maps = run_maps(run, setup, info["threshold_tev"], fov.surface)
     info["in_maps"] = bool(maps)
     return ReducedRun(
         info=info,
@@ -297,6 +301,7 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         theta2=run_theta2(run, setup, off, safe),
         maps=maps,
         regions=_region_list(setup, info, off),
+        null=fov.null if fov is not None else None,
     )
 
 

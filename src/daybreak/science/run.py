@@ -35,6 +35,8 @@ class ReductionSetup:
         Fraction of the peak effective area for ``aeff``.
     background
         ``auto``, ``reflected`` or ``fov``.
+    fov_method
+        ``scale`` or ``surface``: how the background model is fitted to a run.
     n_off
         Number of OFF regions, 0 for as many as fit.
     min_distance_deg
@@ -62,6 +64,7 @@ class ReductionSetup:
     threshold: str
     aeff_fraction: float
     background: str
+    fov_method: str
     n_off: int
     min_distance_deg: float
     theta2_edges_deg2: tuple[float, ...]
@@ -113,6 +116,27 @@ class Theta2Counts:
 
 
 @dataclass(frozen=True)
+class NullRegions:
+    """Counts and predicted background in regions like ON without the source.
+
+    Attributes
+    ----------
+    angles_deg
+        By how much ON was rotated around the pointing, shape (regions,).
+    counts
+        Shape (regions, energy bins).
+    expected, off_counts
+        By method (``fov``, ``reflected``): predicted background, and the counts that it is made
+        of; same shape.
+    """
+
+    angles_deg: FloatArray
+    counts: FloatArray
+    expected: Mapping[str, FloatArray]
+    off_counts: Mapping[str, FloatArray]
+
+
+@dataclass(frozen=True)
 class ReducedRun:
     """A run reduced to what all results need.
 
@@ -142,6 +166,8 @@ class ReducedRun:
         Images by name, shape (ny, nx); empty if none.
     regions
         (kind, circle) of pointing, ON and OFF regions.
+    null
+        What the background estimate gives where there is no source; None where it can't be told.
     """
 
     info: Mapping[str, Any]
@@ -158,6 +184,7 @@ class ReducedRun:
     theta2: Theta2Counts | None
     maps: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     regions: tuple[tuple[str, Circle], ...] = ()
+    null: NullRegions | None = None
 
     @property
     def obs_id(self) -> int:

@@ -14,7 +14,7 @@ from astropy.io import fits
 from daybreak.errors import ProductError
 from daybreak.products.provenance import header_cards
 from daybreak.science.circle import Circle
-from daybreak.science.run import Background, ReducedRun, Theta2Counts
+from daybreak.science.run import Background, NullRegions, ReducedRun, Theta2Counts
 
 _VERSION = 1
 
@@ -53,6 +53,26 @@ def _background_hdus(name: str, item: Background) -> list[fits.BinTableHDU]:
             energy=("TeV", item.off_energy_tev),
         ),
     ]
+
+
+def _null_hdu(null: NullRegions) -> fits.BinTableHDU:
+    parts = {
+        f"{kind}_{method}": ("", values[method])
+        for kind, values in (("expected", null.expected), ("off", null.off_counts))
+        for method in values
+    }
+    return _table("NULL_REGIONS", angle=("deg", null.angles_deg), counts=("", null.counts), **parts)
+
+
+def _read_null(hdu: Any) -> NullRegions:
+    names = [n.removeprefix("EXPECTED_") for n in hdu.columns.names if n.startswith("EXPECTED_")]
+    shape = (len(hdu.data), -1)
+    expected, off = (
+        {n.lower(): _column(hdu, f"{kind}_{n}").reshape(shape) for n in names}
+        for kind in ("EXPECTED", "OFF")
+    )
+    counts = _column(hdu, "COUNTS").reshape(shape)
+    return NullRegions(_column(hdu, "ANGLE"), counts, expected, off)
 
 
 def write_run(run: ReducedRun, path: Path, provenance: Mapping[str, Any]) -> None:
@@ -114,6 +134,8 @@ def write_run(run: ReducedRun, path: Path, provenance: Mapping[str, Any]) -> Non
                 n_positions=("", theta2.n_positions),
             )
         )
+    if run.null is not None:
+        hdus.append(_null_hdu(run.null))
     hdus += [fits.ImageHDU(data, name=f"MAP_{name.upper()}") for name, data in run.maps.items()]
     fits.HDUList(hdus).writeto(path, overwrite=True)
 
@@ -184,4 +206,5 @@ def _from_hdulist(hdulist: fits.HDUList, maps: bool) -> ReducedRun:
         theta2=theta2,
         maps={n: hdulist[f"MAP_{n}"].data for n in block["maps"]} if maps else {},
         regions=tuple((r[0], Circle(*r[1:])) for r in block["regions"]),
+        null=_read_null(hdulist["NULL_REGIONS"]) if "NULL_REGIONS" in names else None,
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import allowed_pixels, exclusion_mask
 from daybreak.science.run import ReductionSetup
+from daybreak.science.surface import Surface, offsets_deg
 
 _N_ENERGY = 8
 
@@ -29,7 +30,7 @@ def map_geom(setup: ReductionSetup) -> WcsGeom:
 
 
 def run_maps(
-    run: LoadedRun, setup: ReductionSetup, threshold_tev: float
+    run: LoadedRun, setup: ReductionSetup, threshold_tev: float, surface: Surface | None = None
 ) -> dict[str, NDArray[np.float32]]:
     """Images of a run above its energy threshold.
 
@@ -39,6 +40,8 @@ def run_maps(
         The run (with a background IRF) and how it is reduced.
     threshold_tev
         Lowest energy.
+    surface
+        By what the background model is multiplied, for both backgrounds.
 
     Returns
     -------
@@ -59,6 +62,11 @@ def run_maps(
         background_interp_missing_data=False,  # done once for the run, in reduce_run
     )
     dataset = maker.run(empty, run.observation)
+    if surface is not None:
+        place = geom.to_image().get_coord(frame="icrs").skycoord
+        pointing = run.observation.get_pointing_icrs(run.observation.tmid)
+        offsets = offsets_deg(place.ra.deg, place.dec.deg, pointing.ra.deg, pointing.dec.deg)
+        dataset.background.data *= surface(*offsets, axis.center.to_value("TeV"))
     safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
     image = safe.run(dataset, run.observation).to_image(name=f"image-{run.obs_id}")
     allowed = exclusion_mask(setup.on.center, geom.width[0].max() + 0.1 * u.deg, setup.exclude)

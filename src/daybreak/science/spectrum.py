@@ -163,6 +163,13 @@ def _fit(dataset: SpectrumDatasetOnOff, name: str, model: SpectralModel) -> Mode
     return ModelFit(name, model, float(result.total_stat), bins - free, success, message)
 
 
+def refit(dataset: SpectrumDatasetOnOff, model: SpectralModel) -> SpectralModel:
+    """Fit a model from where it is; it is changed and returned."""
+    dataset.models = [SkyModel(spectral_model=model, name="model")]
+    Fit().run([dataset])
+    return model
+
+
 def choose(fits: Sequence[ModelFit], choice_sigma: float) -> tuple[str, str]:
     """Name of the model to use and the reason in a sentence."""
     base = fits[0]

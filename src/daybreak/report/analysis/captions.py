@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daybreak.report.analysis import fit3d_views
 from daybreak.report.analysis.headline import MODEL_NAMES
 from daybreak.report.analysis.spectral import CRAB_SOURCE, chosen_model
 from daybreak.report.common.rounding import fixed, plain, with_error
@@ -24,6 +25,7 @@ def captions(tables: ResultTables) -> dict[str, str]:
         "counts": "Counts in reconstructed energy: ON with √N errors, α times OFF filled, and the "
         "background plus the chosen model. Energies in the grey area are not in the fit.",
         "sed": _sed(tables),
+        "fit3d_residuals": fit3d_views.caption(tables),
     }
     for method, name in (("ring", "ring"), ("fov", "field-of-view")):
         radius = _radius(tables, method)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.products.atomic import write_text
-from daybreak.report.analysis import views
+from daybreak.report.analysis import fit3d_views, systematics_views, views
 from daybreak.report.analysis.captions import captions, ul_convention, variability
 from daybreak.report.analysis.figures import figure_specs
 from daybreak.report.analysis.headline import cards, verdict
@@ -72,6 +72,11 @@ def _page(tables: ResultTables, figures: Path) -> dict[str, Any]:
         "covariances": covariance_views(tables),
         "flux_points": views.flux_points_view(tables),
         "ul_convention": _limits(tables),
+        "systematics": systematics_views.sentence(tables),
+        "scatter": systematics_views.scatter_view(tables),
+        "fit3d": fit3d_views.models_view(tables),
+        "fit3d_choice": fit3d_views.choice(tables),
+        "fit3d_facts": fit3d_views.facts(tables),
         "lightcurves": list(_lightcurves(tables)),
         "crab_source": CRAB_SOURCE,
         "versions": dict(context.get("versions") or {}),

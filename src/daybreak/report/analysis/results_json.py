@@ -17,11 +17,12 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.products.atomic import write_text
+from daybreak.report.analysis import fit3d_views, systematics_views
 from daybreak.report.analysis.headline import flux_above, flux_limit, total_counts, total_flux
 from daybreak.report.analysis.spectral import CRAB_SOURCE, fitted_models
 from daybreak.report.common.tables import ResultTables, flags, number, texts
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "2.1"
 _LEFT_OUT_COLUMNS = ("obs_id", "file", "stage", "reason")
 _BINNINGS = ("run", "night", "minutes")
 _CURVE_META = (
@@ -97,6 +98,8 @@ def build_results(results: Path, facts: Mapping[str, Any] | None = None) -> dict
         "theta2": _records(tables.table("theta2")),
         "cumulative": _records(tables.table("cumulative")),
         "spectrum": _spectrum(tables),
+        "systematics": systematics_views.json_block(tables),
+        "fit3d": fit3d_views.json_block(tables),
         "light_curves": {binning: _light_curve(tables, binning) for binning in _BINNINGS},
         "flux_upper_limit": None if context.get("detected") else flux_limit(tables),
         "maps": _maps(tables),

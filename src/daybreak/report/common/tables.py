@@ -65,7 +65,11 @@ class ResultTables:
     @cached_property
     def images(self) -> dict[str, tuple[FloatArray, fits.Header]]:
         """Images of ``maps.fits`` by name; empty where the file is absent."""
-        path = self.folder / "maps.fits"
+        return self.images_of("maps")
+
+    def images_of(self, name: str) -> dict[str, tuple[FloatArray, fits.Header]]:
+        """Images of a FITS file (without suffix) by name; empty where the file is absent."""
+        path = self.folder / f"{name}.fits"
         if not path.is_file():
             return {}
         try:

@@ -12,12 +12,13 @@ from astropy.coordinates import SkyCoord
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.sections import declare
-from daybreak.ledger.step import Plan, Step
+from daybreak.ledger.step import Plan, Resources, Step
 from daybreak.products.digest import value_digest
 from daybreak.requests.analysis.request import AnalysisRequest
 from daybreak.requests.analysis.setup import (
     OnRegion,
     Setup,
+    cube_setup,
     on_region,
     reduction_setup,
     run_radius_deg,
@@ -31,7 +32,7 @@ _STEPS = "daybreak.requests.analysis.steps"
 PRELOAD = tuple(
     f"{_STEPS}.{name}"
     for name in (
-        *("reduce", "counts", "maps", "spectrum", "lightcurve", "context"),
+        *("reduce", "counts", "maps", "spectrum", "lightcurve", "systematics", "context"),
         *("figures", "results", "page"),
     )
 )
@@ -43,6 +44,11 @@ _READS = {
     "lightcurve": (
         *("lightcurve", "spectrum.n_sigma_ul", "spectrum.ul_below_sigma"),
         "spectrum.min_off_counts",
+    ),
+    "systematics": ("spectrum.fit_min", "spectrum.fit_max"),
+    "fit3d": (
+        *("fit3d", "maps.correlation_radius", "spectrum.reference", "spectrum.assumed_index"),
+        "spectrum.fit_above_sigma",
     ),
     "context": ("regions.background", "quality.max_off_width"),
     "figures": ("report.formats",),
@@ -64,6 +70,9 @@ _TABLES = {
     "lc_run": "lightcurve_run.ecsv",
     "lc_night": "lightcurve_night.ecsv",
     "lc_minutes": "lightcurve_minutes.ecsv",
+    "systematics": "systematics.ecsv",
+    "fit3d": "fit3d_models.ecsv",
+    "residuals": "fit3d_residuals.fits",
 }
 
 
@@ -147,6 +156,10 @@ def plan_analysis(
     ]
     runs = tuple(step.outputs["run"] for step in reduce_steps)
     science = _science_steps(layout, runs, _counts_params(selection))
+    cubes: list[Step] = []
+    if config.fit3d.enabled and not target.blank_fields:
+        cubes, fit = _fit3d_steps(layout, reduce_steps)
+        science.append(fit)
     made = tuple(sorted(path for step in science for path in step.outputs.values()))
     facts = {
         "notes": [*notes, *_notes(config, radii, setup, region)],
@@ -160,7 +173,7 @@ def plan_analysis(
         label="context",
         tolerant=True,
     )
-    return Plan((*reduce_steps, *science, context, *_report_steps(layout, context, made)))
+    return Plan((*reduce_steps, *cubes, *science, context, *_report_steps(layout, context, made)))
 
 
 def _reduce_step(layout: Layout, run: RunEntry, target: Target, radius: float) -> Step:
@@ -231,15 +244,57 @@ def _science_steps(
         steps.append(
             layout.step("spectrum", inputs=inputs, outputs=outputs, label=label, **optional)
         )
+    inputs = inputs | {"model": model}
+    if config.spectrum.enabled and config.spectrum.systematics:
+        steps.append(
+            layout.step(
+                "systematics",
+                inputs=inputs | {"models": layout.table("models")},
+                outputs={"systematics": layout.table("systematics")},
+                label="systematic error of the background",
+                **optional,
+            )
+        )
     if config.spectrum.enabled and config.lightcurve.enabled:
         outputs = {k: layout.table(f"lc_{k}") for k in ("run", "night", "minutes")}
-        inputs = inputs | {"model": model}
         steps.append(
             layout.step(
                 "lightcurve", inputs=inputs, outputs=outputs, label="light curves", **optional
             )
         )
     return steps
+
+
+def _fit3d_steps(layout: Layout, reduce_steps: Sequence[Step]) -> tuple[list[Step], Step]:
+    """A cube per run, and the fit to all of them."""
+    cube = {"cube": cube_setup(layout.config, layout.setup)}
+    cubes = [
+        layout.step(
+            f"cube-{step.params['obs_id']}",
+            "cube",
+            inputs={**step.inputs, **step.outputs},
+            outputs={"cube": layout.out / "runs" / f"cube_{step.params['obs_id']:06d}.fits.gz"},
+            params={"obs_id": step.params["obs_id"], "hdus": step.params["hdus"], **cube},
+            label=f"cube of run {step.params['obs_id']}",
+            required=False,
+            resources=Resources(memory_mb=2000),
+        )
+        for step in reduce_steps
+    ]
+    fit = layout.step(
+        "fit3d",
+        inputs={
+            "cubes": tuple(step.outputs["cube"] for step in cubes),
+            "summary": layout.out / "runs" / "summary.json",
+        },
+        outputs={k: layout.table(k) for k in ("fit3d", "residuals")},
+        params=cube,
+        label="three-dimensional fit",
+        tolerant=True,
+        required=False,
+        resources=Resources(memory_mb=3000, walltime_min=120),
+    )
+    return cubes, fit
 
 
 def _report_steps(layout: Layout, context: Step, made: tuple[Path, ...]) -> list[Step]:

@@ -97,6 +97,7 @@ def reduction_setup(
         "threshold": spectrum.threshold,
         "aeff_fraction": spectrum.aeff_fraction,
         "background": config.regions.background,
+        "fov_method": config.regions.fov_method,
         "n_off": config.regions.n_off,
         "min_distance_deg": float(config.regions.min_distance.to_value("deg")),
         "theta2_edges_deg2": tuple(float(x) for x in edges2),
@@ -105,6 +106,28 @@ def reduction_setup(
         "max_theta_deg": float(config.quality.max_theta.to_value("deg")),
         "site_longitude_deg": float(config.selection.site_longitude.to_value("deg")),
         "maps": map_setup,
+    }
+
+
+def cube_setup(config: AnalysisConfig, setup: Setup) -> Setup:
+    """JSON-able parameters of :class:`daybreak.science.cube.CubeSetup`."""
+    fit, spectrum = config.fit3d, config.spectrum
+    return {
+        "on": setup["on"],
+        "exclude": setup["exclude"],
+        "width_deg": float(fit.width.to_value("deg")),
+        "pixel_deg": float(fit.pixel.to_value("deg")),
+        "energy_edges_tev": _edges(
+            spectrum.energy_min.to_value("TeV"),
+            spectrum.energy_max.to_value("TeV"),
+            fit.bins_per_decade,
+        ),
+        "true_edges_tev": _edges(
+            spectrum.true_min.to_value("TeV"),
+            spectrum.true_max.to_value("TeV"),
+            fit.bins_per_decade,
+        ),
+        "max_offset_deg": setup["max_offset_deg"],
     }
 
 

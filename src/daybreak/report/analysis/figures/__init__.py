@@ -30,7 +30,7 @@ class FigureSpec:
 
 def figure_specs() -> tuple[FigureSpec, ...]:
     """All figures in the order of the page."""
-    from daybreak.report.analysis.figures import lightcurve, maps, spectrum, theta2
+    from daybreak.report.analysis.figures import fit3d, lightcurve, maps, spectrum, theta2
 
     return (
         FigureSpec("theta2", "Squared angular distance to the target", theta2.draw_theta2),
@@ -52,6 +52,7 @@ def figure_specs() -> tuple[FigureSpec, ...]:
             )
             for method in ("ring", "fov")
         ),
+        FigureSpec("fit3d_residuals", "Residuals of the 3D fit", fit3d.draw_residuals),
         FigureSpec("regions", "Counts map with ON and OFF regions", maps.draw_regions),
         FigureSpec("counts", "Counts spectrum", spectrum.draw_counts),
         FigureSpec("sed", "Spectral energy distribution", spectrum.draw_sed),

@@ -41,7 +41,7 @@ def draw_map(tables: ResultTables, method: str, kind: str) -> Figure | None:
     radius = number(stats.get("correlation_radius_deg"))
     around = f", {plain(radius)}° circles" if np.isfinite(radius) else ""
     sky.note([f"{name}, {_SHORT_NAMES[method]} background{around}"])
-    _exclusions(tables, sky)
+    mark_exclusions(tables, sky)
     if tables.target_position is not None:
         ra, dec = tables.target_position
         sky.marks(np.array([ra]), np.array([dec]), marker="+")
@@ -53,12 +53,13 @@ def _statistics(tables: ResultTables, method: str) -> dict[str, object]:
     return dict(table.meta.get(method) or {}) if table is not None else {}
 
 
-def _exclusions(tables: ResultTables, sky: SkyAxes) -> None:
+def mark_exclusions(tables: ResultTables, sky: SkyAxes, first: int = 0) -> None:
+    """Draw the excluded circles, from number `first` on (0 is the target's)."""
     table = tables.filled("exclusion")
-    if table is None:
+    if table is None or len(table) <= first:
         return
-    centre = (column(table, "ra", "deg"), column(table, "dec", "deg"))
-    sky.circles(*centre, column(table, "radius", "deg"), linestyle="--")
+    centre = (column(table, "ra", "deg")[first:], column(table, "dec", "deg")[first:])
+    sky.circles(*centre, column(table, "radius", "deg")[first:], linestyle="--")
 
 
 def draw_regions(tables: ResultTables) -> Figure | None:

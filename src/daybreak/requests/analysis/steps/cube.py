@@ -1,0 +1,32 @@
+"""One run as a cube for the three-dimensional fit."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from daybreak.errors import RunDataError, UnusableRunError
+from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params
+from daybreak.science.cube import CubeSetup, run_cube
+from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.run_io import read_run
+from daybreak.science.surface import Surface
+
+
+def cube(inputs: Inputs, outputs: Outputs, params: Params) -> None:
+    """Make the cube of a run, with the threshold and the surface of its reduction."""
+    hdus = {
+        h["kind"]: HduLocation(h["kind"], h["hdu_class"], Path(h["path"]), h["hdu"])
+        for h in params["hdus"]
+    }
+    info = read_run(Path(inputs["run"])).info
+    surface = Surface(**info["fov_surface"]) if info.get("fov_surface") else None
+    run = load_run(int(params["obs_id"]), hdus)
+    setup = CubeSetup.from_dict(params["cube"])
+    try:
+        dataset = run_cube(run, setup, float(info["threshold_tev"]), surface)
+    except RunDataError as error:
+        raise UnusableRunError(error.what, error.hint) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.write(outputs["cube"], overwrite=True)
