@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -277,7 +276,7 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         fov = field_of_view(run, setup, region, pointing, safe)
         info.update(fov.quality())
         if fov.surface is not None:
-            info["fov_surface"] = asdict(fov.surface)
+            info["fov_surface"] = fov.surface.to_dict()
         backgrounds["fov"] = fov.background
     maps = {}
     if setup.maps is not None and fov is not None and safe.any():
