@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from astropy import units as u
 from astropy.table import Table
 from store_maker import (
     Run,
@@ -353,7 +354,7 @@ def test_selection_by_target_position_and_time(tmp_path: Path) -> None:
         [
             ({"target": "msh15-5"}, [2]),
             ({"target": "CRAB"}, [1, 3]),
-            ({"position": ("228 deg", "-59 deg"), "radius": "2 deg"}, [2]),
+            ({"position": (228.0 * u.deg, -59.0 * u.deg), "radius": 2 * u.deg}, [2]),
             ({"position": "83.6,22.0", "before": "2005-01-01"}, [1]),
             ({"after": "2006-01-01"}, [3]),
         ]

@@ -143,7 +143,7 @@ def read_run_list(path: Path) -> tuple[str, ...]:
     return parse_run_list(text, str(path))
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A target's name without blanks, dashes and capitals: MSH 15-5-02 gives msh15502.
 
     Parameters
@@ -280,12 +280,12 @@ def separation_deg(ra_deg: Floats, dec_deg: Floats, position_deg: tuple[float, f
 
 
 def _matches_target(obs: IndexTable, target: str) -> npt.NDArray[np.bool_]:
-    wanted = plain(target)
+    wanted = plain_name(target)
     pattern = wanted if any(c in wanted for c in "*?") else f"*{wanted}*"
     keep = np.zeros(len(obs), dtype=bool)
     for name in _TARGETS:
         texts = obs.texts(name)
-        good = {t for t in set(texts) if t and fnmatch.fnmatchcase(plain(t), pattern)}
+        good = {t for t in set(texts) if t and fnmatch.fnmatchcase(plain_name(t), pattern)}
         keep |= np.fromiter((t in good for t in texts), dtype=bool, count=len(texts))
     return keep
 

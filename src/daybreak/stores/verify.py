@@ -14,7 +14,7 @@ import numpy as np
 
 from daybreak.errors import StoreError
 from daybreak.stores.build import IndexResult, fits_files, hdu_class
-from daybreak.stores.choose import plain
+from daybreak.stores.choose import plain_name
 from daybreak.stores.commit import JOURNAL, recover
 from daybreak.stores.fits import FileChecker, Hdu
 from daybreak.stores.headers import DamagedFileError
@@ -236,7 +236,7 @@ class _Verifier:
                 self.note(ERROR, "obs_id", f"run {run}", f"its EVENTS header says OBS_ID {there}")
             self._times(run, header, index, {key: float(v[i]) for key, v in starts.items()})
             name = str(header.get("OBJECT") or "")
-            if name and objects[i] and plain(name) != plain(objects[i]):
+            if name and objects[i] and plain_name(name) != plain_name(objects[i]):
                 other[run] = f"{objects[i]!r} in the index, {name!r} in EVENTS"
         if other:
             run, text = next(iter(other.items()))
