@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -278,7 +276,7 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         fov = field_of_view(run, setup, region, pointing, safe)
         info.update(fov.quality())
         if fov.surface is not None:
-            info["fov_surface"] = json.loads(json.dumps(asdict(fov.surface)))  # as it is read again
+            info["fov_surface"] = fov.surface.to_dict()
         backgrounds["fov"] = fov.background
     maps = {}
     if setup.maps is not None and fov is not None and safe.any():

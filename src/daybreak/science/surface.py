@@ -11,6 +11,7 @@ lie, given how many there are at each energy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,14 @@ class Surface:
     coefficients: tuple[float, ...] = (0.0,) * 6
     errors: tuple[float, ...] = (0.0,) * 6
     reference_tev: float = 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values, from which ``Surface(**values)`` makes it again."""
+        return {
+            "coefficients": list(self.coefficients),
+            "errors": list(self.errors),
+            "reference_tev": self.reference_tev,
+        }
 
     def __call__(
         self,
