@@ -5,7 +5,7 @@ What the command line does, Python can do too::
     import daybreak
 
     result = daybreak.analyse("Crab", store="path/to/dl3", out="crab")
-    print(result.counts.significance, result.folder / "report.html")
+    print(result.results["counts"]["significance"], result.report)
 
 The names below are imported on first use, so that ``import daybreak`` is instant.
 """

@@ -212,7 +212,7 @@ def test_config_show(run):
     assert set(values) == set(AnalysisConfig.model_fields)
     assert values["maps"]["pixel"] == "0.05 deg"
     assert re.search(r"pixel: 0\.05 deg  # --set", out)
-    assert re.search(r"on_radius: 0\.\d+ deg  # profile hess:\d+", out)
+    assert re.search(r"point_radius: 0\.\d+ deg  # profile hess:\d+", out)
     assert re.search(r"correlation_radius: 0\.1 deg  # default", out)
 
 

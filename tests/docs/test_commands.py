@@ -146,9 +146,9 @@ def test_every_option_exists(page: Path) -> None:
 
     known = options(get_command(app)) | {"--help", "-h"}
     text = page.read_text(encoding="utf-8")
-    used = set(re.findall(r"(?<=[`\s])--[a-z-]+", " ".join(
+    used = set(re.findall(r"(?<=[`\s])--[a-z0-9-]+", " ".join(
         line for block in blocks(text) if block.language == "console"
         for c in commands(block) if is_ours(c) for line in [c.text]
     )))  # fmt: skip
-    named = set(re.findall(r"`(--[a-z-]+)[` ]", text)) if page.parent.name == "docs" else set()
+    named = set(re.findall(r"`(--[a-z0-9-]+)[` ]", text)) if page.parent.name == "docs" else set()
     assert used | named <= known
