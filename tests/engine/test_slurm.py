@@ -15,6 +15,7 @@ from checker import marked
 from slurm_fixtures import slurm, slurm_accounting  # noqa: F401 - fixtures
 
 from daybreak.config.engine import load_engine
+from daybreak.engine.pools.blocks import LONGEST_DELAY_S
 from daybreak.engine.pools.worker_pools import cancel_stale, open_pools
 from daybreak.engine.schedulers.jobs import JobEnd, SchedulerRefused, SchedulerUnavailable
 from daybreak.engine.schedulers.slurm import end_of, explain
@@ -183,7 +184,8 @@ def test_an_outage_of_the_scheduler_is_survived(slurm, profile, tmp_path):  # no
         with pytest.raises(SchedulerError, match="can't be cancelled"):
             cancel_stale(profile(), "test")
         slurm.start_controller()
-        assert future.result(60)["job"]
+        # a scheduler that did not answer is asked again after LONGEST_DELAY_S at most
+        assert future.result(LONGEST_DELAY_S + 60)["job"]
     slurm.wait_for_nodes()
 
 
