@@ -25,7 +25,8 @@ import daybreak
 from benchmarks.tables import OUT, ROOT, markdown, mean_and_width, publish, shown, stamp
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
-from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.dl3_files import HduLocation
+from daybreak.science.observation import load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup
 from daybreak.science.stack import total_counts

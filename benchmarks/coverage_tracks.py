@@ -27,13 +27,14 @@ CALIBRATION = Path("src/daybreak/neutrino/data/calibration.json")
 
 def _scan(prepared, folder):
     """A whole scan on this thread; its tree and its outcome."""
+    from daybreak.requests.scan.products import fits_from
+
     from daybreak.neutrino.result import outcome
     from daybreak.neutrino.scan import pools
     from daybreak.neutrino.scan.driver import Scan
     from daybreak.neutrino.scan.journal import Journal
     from daybreak.neutrino.scan.tree import Tree
     from daybreak.requests.scan.prepare import to_local
-    from daybreak.requests.scan.products import fits_from
 
     tree, place = Tree(prepared.settings), to_local(prepared)
     seeds = np.array([tuple(s) for s in prepared.prepared.seeds()], float).reshape(-1, 4)

@@ -22,6 +22,8 @@ from daybreak.science.lightcurve import (
 from daybreak.science.spectrum import fit_models, flux_points, point_edges, total_flux
 from daybreak.science.stack import dataset_response, stack_runs, to_dataset
 
+from gammapy_reference import gammapy_mask  # isort: skip
+
 SHAPES = {
     "crab": PowerLawSpectralModel(amplitude="3.45e-11 cm-2 s-1 TeV-1", index=2.6),
     "wrong shape": PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1", index=2.0),
@@ -145,8 +147,7 @@ def test_short_bins(night):
     )
     from gammapy.maps import RegionGeom
 
-    from daybreak.science.reduce import energy_axes
-    from daybreak.science.regions import exclusion_mask
+    from daybreak.science.geoms import energy_axes
 
     shape, setup = SHAPES["crab"], night.setup
     intervals = minute_intervals(night.runs[:1], 4.0)
@@ -159,7 +160,7 @@ def test_short_bins(night):
     reco, true = energy_axes(setup)
     geom = RegionGeom.create(setup.on.region, axes=[reco])
     empty = SpectrumDataset.create(geom, energy_axis_true=true)
-    mask = exclusion_mask(setup.on.center, 6 * u.deg, setup.exclude)
+    mask = gammapy_mask(setup, 6 * u.deg)
     norms, n_on = [], []
     for item in intervals:
         time = Time([item.start_mjd, item.stop_mjd], format="mjd", scale="tt")

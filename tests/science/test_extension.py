@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from daybreak.config.analysis import AnalysisConfig
 from daybreak.science.circle import Circle
-from daybreak.science.extension import annulus_deg, psf_leak, surroundings
+from daybreak.science.extension import annulus_deg, leak, surroundings
 
 LIMITS = AnalysisConfig().quality
 
@@ -56,14 +56,8 @@ def test_the_leak_of_a_gaussian_psf():
     """Containment 1 - exp(-r^2 / 2 s^2) (Rayleigh): the ratio is known."""
     sigma = 0.06
 
-    class Gaussian:
-        def containment(self, *, rad, energy_true, offset):
-            value = 1 - np.exp(-(rad.to_value("deg") ** 2) / (2 * sigma**2))
-            return np.full(len(energy_true), value)
-
-    energy = np.geomspace(0.5, 10, 8) * u.TeV
-    found = psf_leak(Gaussian(), 0.5 * u.deg, (0.1, 0.2), np.ones(8), energy)
     first, second = (1 - np.exp(-(r**2) / (2 * sigma**2)) for r in (0.1, 0.2))
+    found = leak(np.full(8, first), np.full(8, second), np.linspace(1, 3, 8))
     assert found == pytest.approx((second - first) / first)
 
 

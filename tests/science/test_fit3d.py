@@ -14,8 +14,9 @@ from daybreak.errors import RunDataError
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
 from daybreak.science.cube import CubeSetup, run_cube
+from daybreak.science.dl3_files import HduLocation
 from daybreak.science.fit3d import Fit3D, choose, fit_cubes, prepare, spatial_model
-from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.observation import load_run
 from daybreak.science.residuals import cash_significance, residuals
 from daybreak.simulate import Field, Source, Spectrum, simulate_store
 

@@ -10,7 +10,9 @@ from astropy.io import fits
 from daybreak.config.analysis import QualityConfig
 from daybreak.errors import RunDataError
 from daybreak.runs.catalogue import read_catalogue
-from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.dl3_files import HduLocation
+from daybreak.science.gammapy_run import gammapy_observation
+from daybreak.science.observation import load_run
 from daybreak.science.quality import run_flags
 from daybreak.science.reduce import reduce_run
 from daybreak.simulate import defects, simulate_night
@@ -90,12 +92,14 @@ def test_used_with_a_flag(store, night, name):
     run = _load(store)
     flag, repaired = USED[name]
     assert run.repaired == repaired
+    observation = gammapy_observation(run)
     for kind in ("aeff", "edisp", "psf", "bkg"):
-        irf = getattr(run.observation, kind)
+        irf = getattr(observation, kind)
         assert irf is None or np.all(irf.data >= 0)
-    events = run.observation.events
-    assert np.isfinite(events.energy.value).all() and np.isfinite(events.radec.ra.deg).all()
-    assert len(events.table) + run.events_bad + run.events_outside_gti == run.events_total
+        assert kind not in run.irfs or np.all(run.irfs[kind].values >= 0)
+    events = run.events
+    assert np.isfinite(events.energy_tev).all() and np.isfinite(events.ra_deg).all()
+    assert len(events) + run.events_bad + run.events_outside_gti == run.events_total
     if name == "events after GTI":
         assert run.events_outside_gti == 50
     if name.startswith("NaN"):

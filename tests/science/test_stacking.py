@@ -26,11 +26,12 @@ from gammapy.modeling.models import (
     SkyModel,
 )
 
-from daybreak.science.fov import fill_empty_bins
-from daybreak.science.reduce import energy_axes, reduce_run
-from daybreak.science.regions import exclusion_mask, reflected_regions
+from daybreak.science.gammapy_irfs import gammapy_irfs
+from daybreak.science.gammapy_run import gammapy_observation
+from daybreak.science.geoms import energy_axes, fill_missing, map_geom
+from daybreak.science.irf import fill_empty_bins
+from daybreak.science.reduce import reduce_run
 from daybreak.science.run_io import read_run, write_run
-from daybreak.science.skymaps import map_geom
 from daybreak.science.stack import (
     dataset_response,
     run_response,
@@ -38,6 +39,8 @@ from daybreak.science.stack import (
     to_dataset,
     total_counts,
 )
+
+from gammapy_reference import compare, gammapy_mask  # isort: skip
 
 LOG_PARABOLA = LogParabolaSpectralModel(
     amplitude="3e-11 cm-2 s-1 TeV-1", reference=1 * u.TeV, alpha=2.4, beta=0.2
@@ -56,7 +59,7 @@ def theirs(night) -> Theirs:
     reco, true = energy_axes(setup)
     region = setup.on.region
     empty = SpectrumDataset.create(RegionGeom.create(region, axes=[reco]), energy_axis_true=true)
-    mask = exclusion_mask(setup.on.center, 6 * u.deg, setup.exclude)
+    mask = gammapy_mask(setup, 6 * u.deg)
     maker = SpectrumDatasetMaker(
         containment_correction=True, selection=["counts", "exposure", "edisp"]
     )
@@ -149,42 +152,35 @@ def test_the_counts_add_up(night):
 
 
 @pytest.mark.peer
-def test_off_regions_are_gammapys(night):
-    setup = night.setup
-    mask = exclusion_mask(setup.on.center, 6 * u.deg, setup.exclude)
-    from gammapy.makers import ReflectedRegionsFinder
-
-    for run in night.loaded:
-        pointing = run.observation.get_pointing_icrs(run.observation.tmid)
-        ours = reflected_regions(setup.on.region, pointing, mask)
-        theirs, _ = ReflectedRegionsFinder().run(
-            region=setup.on.region, center=pointing, exclusion_mask=mask
-        )
-        assert len(ours) == len(theirs) > 5
-        for mine, their in zip(ours, theirs, strict=True):
-            assert mine.separation(their.center).deg < 1e-4
+def test_a_reduction_is_gammapys(night):
+    """Counts, responses, OFF regions and maps of each run, point-like and extended."""
+    for loaded, run in zip(night.loaded, night.runs, strict=True):
+        compare(loaded, run, night.setup)
+    wide = replace(
+        night.setup,
+        on=replace(night.setup.on, radius_deg=0.33),
+        extended=True,
+        threshold="aeff",
+        n_off=2,
+    )
+    compare(night.loaded[0], reduce_run(night.loaded[0], wide), wide)
 
 
 @pytest.mark.peer
 def test_filling_empty_background_bins_is_gammapys(night):
-    irf = night.loaded[0].observation.bkg
+    loaded = night.loaded[0]
+    theirs, _ = gammapy_irfs(loaded.hdus, ["bkg"])["bkg"]
     rng = np.random.default_rng(0)
-    holes = np.array(irf.data)
+    holes = np.array(loaded.irfs["bkg"].values)
     holes[rng.random(holes.shape) < 0.3] = 0
-    ours, theirs = irf.__class__(**_parts(irf, holes)), irf.__class__(**_parts(irf, holes))
-    fill_empty_bins(ours)
-    theirs.interp_missing_data(axis_name="energy")
-    _same(ours.data, theirs.data, rtol=1e-9)
-    assert np.count_nonzero(ours.data == 0) < np.count_nonzero(holes == 0)
-
-
-def _parts(irf, data) -> dict:
-    return {
-        "axes": irf.axes,
-        "data": np.array(data),
-        "unit": irf.unit,
-        "fov_alignment": irf.fov_alignment,
-    }
+    ours = fill_empty_bins(loaded.irfs["bkg"].with_values(holes)).values
+    theirs.data, mended = np.array(holes), theirs
+    mended.interp_missing_data(axis_name="energy")
+    _same(ours, mended.data, rtol=1e-6)
+    assert np.count_nonzero(ours == 0) < np.count_nonzero(holes == 0)
+    theirs.data = np.array(holes)
+    fill_missing(theirs)
+    _same(theirs.data, mended.data, rtol=1e-9)
 
 
 @pytest.mark.peer
@@ -197,10 +193,10 @@ def test_the_fov_map_is_gammapys(night):
     )
     geom = map_geom(setup).to_cube([axis])
     maker = MapDatasetMaker(selection=["counts", "background"])
-    dataset = maker.run(MapDataset.create(geom, name="fov"), loaded.observation)
+    dataset = maker.run(MapDataset.create(geom, name="fov"), gammapy_observation(loaded))
     safe = SafeMaskMaker(methods=["offset-max"], offset_max=setup.max_offset_deg * u.deg)
-    dataset = safe.run(dataset, loaded.observation).to_image(name="image")
-    mask = exclusion_mask(setup.on.center, geom.width[0].max() + 0.1 * u.deg, setup.exclude)
+    dataset = safe.run(dataset, gammapy_observation(loaded)).to_image(name="image")
+    mask = gammapy_mask(setup, geom.width[0].max() + 0.1 * u.deg)
     scaled = FoVBackgroundMaker(method="scale", exclusion_mask=mask).run(dataset)
     assert isinstance(scaled.background_model, FoVBackgroundModel)
     expected = scaled.npred_background().data[0]
@@ -216,7 +212,7 @@ def test_the_background_ratio_is_events_over_model(night):
     """An independent sum over the field, on finer pixels."""
     setup = night.setup
     for run, loaded in zip(night.runs, night.loaded, strict=True):
-        observation = loaded.observation
+        observation = gammapy_observation(loaded)
         edges = run.energy_edges_tev
         low = edges[:-1][run.mask_safe].min()
         clear = edges[:-1][run.mask_safe & (edges[:-1] >= 1.2 * low)].min()

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from astropy import units as u
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose
 
 from daybreak.science.reduce import reduce_run
+from daybreak.science.sphere import offsets_deg
 from daybreak.science.stack import total_counts
-from daybreak.science.surface import PRIOR, Surface, disk_points, fit_surface, offsets_deg
+from daybreak.science.surface import PRIOR, Surface, disk_points, fit_surface
 
 TRUTH = Surface((0.06, -0.08, 0.05, 0.02, 0.05, -0.04), reference_tev=0.8)
 ENERGY = np.geomspace(0.5, 8, 13)
@@ -103,10 +103,10 @@ def test_a_model_that_is_wrong_is_mended(night):
     setup = replace(night.setup, maps=None, background="fov", fov_method="surface")
     true = reduce_run(night.loaded[0], setup).backgrounds["fov"]
     run = night.loaded[0]
-    observation = run.observation.copy(in_memory=True)
-    lat = observation.bkg.axes["fov_lat"].center.to_value(u.deg)  # the first run points north
-    observation.bkg.data = observation.bkg.data * np.exp(0.15 * lat)[None, None, :]
-    bent = replace(run, observation=observation)
+    bkg = run.irfs["bkg"]
+    lat = bkg.axis("fov_lat").nodes  # the first run points north
+    sloped = bkg.with_values(bkg.values * np.exp(0.15 * lat)[None, None, :])
+    bent = replace(run, irfs=run.irfs | {"bkg": sloped})
     mended = reduce_run(bent, setup).backgrounds["fov"]
     wrong = reduce_run(bent, replace(setup, fov_method="scale")).backgrounds["fov"]
     use = true.acceptance_off > 0

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daybreak.science.circle import Circle
-from daybreak.science.regions import separation_deg
+from daybreak.science.sphere import separation_deg
 from daybreak.science.stack import total_counts
 from daybreak.science.tables import theta2_table
 from daybreak.science.theta2 import run_theta2, valid_positions
@@ -67,14 +67,13 @@ def test_what_is_chosen_never_overlaps(places, circles):
 def test_counts_by_hand(night):
     run, setup = night.loaded[0], night.setup
     reduced = night.runs[0]
-    events = run.observation.events
-    energy = events.energy.to_value("TeV")
+    events = run.events
+    energy = events.energy_tev
     index = np.digitize(energy, reduced.energy_edges_tev) - 1
     inside = (index >= 0) & (index < reduced.mask_safe.size)
     above = np.zeros(len(energy), dtype=bool)
     above[inside] = reduced.mask_safe[index[inside]]
-    ra, dec = (np.asarray(x.deg, dtype=float) for x in (events.radec.ra, events.radec.dec))
-    place = SkyCoord(ra, dec, unit="deg")[above]
+    place = SkyCoord(events.ra_deg, events.dec_deg, unit="deg")[above]
     distance = place.separation(setup.on.center).deg
     expected = np.histogram(distance**2, setup.theta2_edges_deg2)[0]
     assert reduced.theta2.n_on.tolist() == expected.tolist()
@@ -95,7 +94,7 @@ def test_without_off_positions_only_on_is_filled(night):
 
 
 def test_nothing_above_the_threshold_gives_nothing(night):
-    off = SkyCoord([83.6], [22.9], unit="deg")
+    off = np.array([83.6]), np.array([22.9])
     none = np.zeros_like(night.runs[0].mask_safe)
     counts = run_theta2(night.loaded[0], night.setup, off, none)
     assert not counts.n_on.any() and not counts.n_off.any() and counts.n_positions[0] == 1

@@ -15,10 +15,11 @@ from gammapy.modeling.models import PowerLawNormSpectralModel
 
 from daybreak.errors import RunDataError
 from daybreak.science.circle import Circle
-from daybreak.science.fov import fill_empty_bins
+from daybreak.science.gammapy_run import gammapy_observation
+from daybreak.science.geoms import allowed_pixels, fill_missing
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import allowed_pixels, separation_deg
-from daybreak.science.surface import Surface, offsets_deg
+from daybreak.science.sphere import offsets_deg, separation_deg
+from daybreak.science.surface import Surface
 
 _PSF_PIXEL_DEG = 0.5
 _PSF_REACH_DEG = 0.66
@@ -108,7 +109,7 @@ def run_cube(
     RunDataError
         If the run has no PSF, no background IRF, or nothing above the threshold in the field.
     """
-    observation = run.observation
+    observation = gammapy_observation(run)
     missing = [k for k in ("psf", "bkg") if getattr(observation, k) is None]
     if missing:
         raise RunDataError(
@@ -124,7 +125,7 @@ def run_cube(
         binsz_irf=_PSF_PIXEL_DEG,
         name=str(run.obs_id),
     )
-    fill_empty_bins(observation.bkg)
+    fill_missing(observation.bkg)
     dataset = MapDatasetMaker(background_interp_missing_data=False).run(empty, observation)
     pointing = observation.get_pointing_icrs(observation.tmid)
     place = geom.to_image().get_coord(frame="icrs").skycoord

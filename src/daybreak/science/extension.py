@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy import units as u
 from astropy.table import Table
 
 from daybreak.config.analysis import QualityConfig
@@ -39,27 +38,17 @@ def annulus_deg(setup: ReductionSetup) -> tuple[float, float] | None:
     return float(np.sqrt(inner[0])), float(np.sqrt(outer))
 
 
-def psf_leak(
-    psf: Any, offset: u.Quantity, radii_deg: tuple[float, float], weights: FloatArray, energy: Any
-) -> float:
-    """Excess between two radii over that within the first, for a point source.
+def leak(inside: FloatArray, around: FloatArray, weights: FloatArray) -> float:
+    """Excess of a point source between two radii over that within the first.
 
     Parameters
     ----------
-    psf
-        Point spread function with ``containment(rad, energy_true, offset)``.
-    offset
-        Of the source.
-    radii_deg
-        The two radii.
-    weights, energy
-        Expected counts per true energy, and the energies, shape (n,).
+    inside, around
+        Shares of the source within the first and within the second radius, shape (n,).
+    weights
+        Expected counts per true energy, shape (n,).
     """
-    inside = [
-        np.ravel(np.asarray(psf.containment(rad=r * u.deg, energy_true=energy, offset=offset)))
-        for r in radii_deg
-    ]
-    first, second = (float(np.nansum(weights * values)) for values in inside)
+    first, second = (float(np.nansum(weights * values)) for values in (inside, around))
     return (second - first) / first if first > 0 else float("nan")
 
 

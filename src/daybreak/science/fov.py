@@ -8,20 +8,16 @@ the acceptances are the model's integrals over the ON region and over the rest o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
-from gammapy.makers.utils import make_map_background_irf
-from gammapy.maps import MapAxis, RegionGeom, WcsGeom
-from gammapy.utils.interpolation import interpolation_scale
 
 from daybreak.science.null import SMALLEST_RADIUS_DEG, NullField, null_regions
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import separation_deg
+from daybreak.science.response import Response
 from daybreak.science.run import Background, BoolArray, FloatArray, NullRegions, ReductionSetup
-from daybreak.science.surface import Surface, disk_points, offsets_deg
+from daybreak.science.sphere import offsets_deg, separation_deg
+from daybreak.science.surface import Surface, disk_points
+from daybreak.science.tangent import TangentPlane
 
 _PIXEL_DEG = 0.1
 _FEWEST_EVENTS = 60
@@ -64,45 +60,6 @@ class FieldOfView:
         }
 
 
-def fill_empty_bins(background: Any) -> None:
-    """Fill empty bins of a background IRF between filled ones along energy, in place.
-
-    What Gammapy's ``IRF.interp_missing_data("energy")`` does (linear interpolation in the IRF's
-    own scale, no extrapolation), column by column instead of bin by bin.
-    """
-    data = np.array(background.data)
-    scale = interpolation_scale(background.interp_kwargs.get("values_scale", "lin"))
-    columns = np.moveaxis(data, background.axes.index("energy"), -1)
-    empty = ~np.isfinite(columns) | (columns == 0)
-    mixed = empty.any(axis=-1) & ~empty.all(axis=-1)
-    positions = np.arange(columns.shape[-1])
-    for where in zip(*np.nonzero(mixed), strict=True):
-        column, missing = columns[where], empty[where]
-        inside = missing.copy()
-        filled = positions[~missing]
-        inside[: filled[0]] = False
-        inside[filled[-1] :] = False
-        if inside.any():
-            values = np.interp(positions[inside], filled, scale(column[~missing]))
-            column[inside] = scale.inverse(values)
-    background.data = data
-
-
-def model_counts(run: LoadedRun, geom: Any, *, center_only: bool = True) -> np.ndarray:
-    """Counts that the background IRF predicts on a geometry (Gammapy's function)."""
-    observation = run.observation
-    model = make_map_background_irf(
-        pointing=observation.pointing,
-        ontime=observation.observation_time_duration,
-        bkg=observation.bkg,
-        geom=geom,
-        time_start=observation.gti.time_start[0],
-        use_region_center=center_only,
-        location=observation.observatory_earth_location,
-    )
-    return np.asarray(model.data, dtype=float)
-
-
 def rate_change(time_mjd: FloatArray, gti_mjd: FloatArray) -> float:
     """Largest deviation, in sigma, of the rate in one of several equal parts of the good time.
 
@@ -121,8 +78,47 @@ def rate_change(time_mjd: FloatArray, gti_mjd: FloatArray) -> float:
     return float(np.max(np.abs(counts - line) / np.sqrt(np.maximum(line, 1.0))))
 
 
+@dataclass(frozen=True)
+class _Pixels:
+    """The field of view of a run in pixels, and its events outside the excluded circles."""
+
+    plane: TangentPlane
+    used: BoolArray
+    pixel: np.ndarray
+    energy_tev: FloatArray
+    time_mjd: FloatArray
+
+
+def _pixels(run: LoadedRun, setup: ReductionSetup) -> _Pixels:
+    pointing = run.ra_pnt_deg, run.dec_pnt_deg
+    plane = TangentPlane.of_width(*pointing, _PIXEL_DEG, 2 * setup.max_offset_deg)
+    ra, dec = plane.centers()
+    used = separation_deg(ra, dec, *pointing) < setup.max_offset_deg
+    for circle in setup.exclude:
+        used &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
+    events = run.events
+    column, row = (
+        np.rint(np.nan_to_num(x, nan=-9)) for x in plane.pixels(events.ra_deg, events.dec_deg)
+    )
+    inside = (column >= 0) & (column < plane.nx) & (row >= 0) & (row < plane.ny)
+    pixel = np.where(inside, row * plane.nx + column, 0).astype(np.intp)
+    chosen = inside & used.ravel()[pixel]
+    return _Pixels(plane, used, pixel[chosen], events.energy_tev[chosen], events.time_mjd[chosen])
+
+
+def _cube(pixels: _Pixels, edges: FloatArray) -> FloatArray:
+    """Events per energy bin and pixel, shape (energy bins, ny, nx)."""
+    n, (ny, nx) = len(edges) - 1, pixels.used.shape
+    energy = pixels.energy_tev
+    index = np.searchsorted(edges, energy, side="right") - 1
+    index[energy == edges[-1]] = n - 1
+    inside = (index >= 0) & (index < n)
+    flat = index[inside] * (ny * nx) + pixels.pixel[inside]
+    return np.bincount(flat, minlength=n * ny * nx).astype(float).reshape(n, ny, nx)
+
+
 def field_of_view(
-    run: LoadedRun, setup: ReductionSetup, region: Any, pointing: SkyCoord, safe: BoolArray
+    run: LoadedRun, setup: ReductionSetup, response: Response, safe: BoolArray
 ) -> FieldOfView:
     """Compare the events of the whole field with the background model.
 
@@ -130,72 +126,44 @@ def field_of_view(
     ----------
     run, setup
         The run and how it is reduced.
-    region
-        ON region.
-    pointing
-        Centre of the field of view.
+    response
+        Its responses, with a background.
     safe
         Energy bins above the threshold.
     """
     edges = np.array(setup.energy_edges_tev)
-    axis = MapAxis.from_energy_edges(edges * u.TeV)
-    geom = WcsGeom.create(
-        skydir=pointing, width=2 * setup.max_offset_deg * u.deg, binsz=_PIXEL_DEG, axes=[axis]
-    )
-    image = geom.to_image()
-    coords = image.get_coord(frame="icrs").skycoord
-    ra, dec = coords.ra.deg, coords.dec.deg
-    used = separation_deg(ra, dec, pointing.ra.deg, pointing.dec.deg) < setup.max_offset_deg
-    for circle in setup.exclude:
-        used &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
-    model = model_counts(run, geom)
-    expected_off = (model * used).sum(axis=(1, 2))
-    on_geom = RegionGeom.create(region, axes=[axis])
-    model_on = model_counts(run, on_geom, center_only=not setup.extended).ravel()
-
-    events = run.observation.events
-    x, y = image.coord_to_pix(events.radec)
-    column, row = np.rint(np.nan_to_num(x, nan=-9)), np.rint(np.nan_to_num(y, nan=-9))
-    ny, nx = used.shape
-    near = (
-        separation_deg(events.radec.ra.deg, events.radec.dec.deg, pointing.ra.deg, pointing.dec.deg)
-        < 2 * setup.max_offset_deg
-    )
-    inside = near & (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
-    outside_source = np.zeros(len(inside), dtype=bool)
-    outside_source[inside] = used[row[inside].astype(int), column[inside].astype(int)]
-    energy = events.energy.to_value("TeV")[outside_source]
-    pixel = np.where(outside_source, row * nx + column, 0).astype(int)[outside_source]
-    time = run.time_mjd[outside_source]
-    counts = np.histogram(energy, edges)[0].astype(float)
+    pixels = _pixels(run, setup)
+    used, pointing = pixels.used, (run.ra_pnt_deg, run.dec_pnt_deg)
+    model = response.background_map(pixels.plane, edges)
+    expected_off = model[:, used].sum(axis=1)
+    model_on = response.background_on()
+    cube = _cube(pixels, edges)
+    counts = cube.sum(axis=(1, 2))
     clear = safe & (edges[:-1] >= _CLEAR_OF_THRESHOLD * edges[:-1][safe].min(initial=np.inf))
     observed, expected = counts[clear].sum(), expected_off[clear].sum()
     norm = observed / expected if expected > 0 else float("nan")
     error = np.sqrt(observed) / expected if expected > 0 else float("nan")
-    gti = run.observation.gti
-    intervals = np.column_stack([gti.time_start.tt.mjd, gti.time_stop.tt.mjd])
-    index = np.searchsorted(edges, energy, side="right") - 1
+    index = np.searchsorted(edges, pixels.energy_tev, side="right") - 1
     above = (index >= 0) & (index < safe.size)
     above[above] = safe[index[above]]
-    cube = np.histogram2d(energy, pixel, (edges, np.arange(used.size + 1) - 0.5))[0]
     field = NullField(
-        cube.reshape(model.shape),
+        cube,
         model,
-        *offsets_deg(ra, dec, pointing.ra.deg, pointing.dec.deg),
+        *offsets_deg(*pixels.plane.centers(), *pointing),
         used,
         safe,
         np.sqrt(edges[:-1] * edges[1:]),
     )
     surface = field.surface(used) if setup.fov_method == "surface" else None
-    on_xy = offsets_deg(setup.on.ra_deg, setup.on.dec_deg, pointing.ra.deg, pointing.dec.deg)
+    on_xy = offsets_deg(setup.on.ra_deg, setup.on.dec_deg, *pointing)
     if surface is not None:
         model_on = model_on * _mean_on(surface, field, on_xy, setup)
-        expected_off = (field.bent(surface) * used).sum(axis=(1, 2))
+        expected_off = field.bent(surface)[:, used].sum(axis=1)
     return FieldOfView(
-        Background(counts, model_on, expected_off, time, energy),
+        Background(counts, model_on, expected_off, pixels.time_mjd, pixels.energy_tev),
         float(norm),
         float(error),
-        rate_change(time[above], intervals),
+        rate_change(pixels.time_mjd[above], run.good_time.mjd),
         surface,
         _null(field, on_xy, setup, surface),
     )

@@ -14,7 +14,7 @@ from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 from numpy.typing import NDArray
 
 from daybreak.science.circle import Circle
-from daybreak.science.regions import allowed_pixels
+from daybreak.science.geoms import allowed_pixels
 from daybreak.science.run import ReducedRun
 
 Image = NDArray[np.float64]

@@ -1,195 +1,168 @@
-"""Reduce one run: spectrum dataset, OFF regions, theta², maps and quality, through Gammapy."""
+"""Reduce one run: counts, response, OFF regions, theta², maps and quality, in plain numbers.
+
+Gammapy's makers give the same numbers; the tests compare them on every run that is at hand.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
-from gammapy.datasets import SpectrumDataset
-from gammapy.makers import SafeMaskMaker, SpectrumDatasetMaker
-from gammapy.maps import MapAxis, RegionGeom, WcsNDMap
-from regions import CircleSkyRegion
 
 from daybreak.errors import RunDataError
 from daybreak.products.night import night_of
 from daybreak.science.circle import Circle
-from daybreak.science.extension import annulus_deg, expected_weights, psf_leak
-from daybreak.science.fov import field_of_view, fill_empty_bins
+from daybreak.science.extension import annulus_deg, expected_weights, leak
+from daybreak.science.fov import field_of_view
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import (
+    ExclusionMask,
+    Places,
     exclusion_mask,
-    on_region,
+    inside_circle,
     reflected_regions,
-    separation_deg,
     wobble_regions,
 )
+from daybreak.science.response import GridResponse, Response
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun, ReductionSetup
 from daybreak.science.skymaps import run_maps
+from daybreak.science.sphere import separation_deg
 from daybreak.science.theta2 import run_theta2
 
 #: more OFF regions than any field of view holds
 _AS_MANY_AS_FIT = 100
+#: how far beyond the field of view the exclusion mask reaches
+_MASK_MARGIN_DEG = 1.0
 
 
-def energy_axes(setup: ReductionSetup) -> tuple[MapAxis, MapAxis]:
-    """Reconstructed and true energy axes of a set-up."""
-    reco = MapAxis.from_energy_edges(np.array(setup.energy_edges_tev) * u.TeV)
-    true = MapAxis.from_energy_edges(np.array(setup.true_edges_tev) * u.TeV, name="energy_true")
-    return reco, true
+def response_of(run: LoadedRun, setup: ReductionSetup) -> Response:
+    """The responses of a run, from plain tables where they are covered, else through Gammapy.
 
+    Parameters
+    ----------
+    run
+        The run.
+    setup
+        How it is reduced.
+    """
+    if run.missing:
+        from daybreak.science.gammapy_response import GammapyResponse
 
-def _safe_mask(dataset: SpectrumDataset, run: LoadedRun, setup: ReductionSetup) -> tuple[Any, str]:
-    """Energy threshold: LO_THRES of the header, or a fraction of the peak effective area."""
-    method = setup.threshold
-    meta = run.observation.aeff.meta or {}
-    lowest = float(dataset.counts.geom.axes["energy"].edges[0].to_value("TeV"))
-    if method == "header":
-        low = meta.get("LO_THRES")
-        usable = isinstance(low, int | float) and np.isfinite(low) and low > lowest
-        if not usable:
-            method = "aeff"
-    if method == "none":
-        return np.ones(dataset.data_shape, dtype=bool), "none"
-    if method == "header":
-        maker = SafeMaskMaker(methods=["aeff-default"])
-    else:
-        on = dataset.counts.geom.center_skydir
-        maker = SafeMaskMaker(
-            methods=["aeff-max"], aeff_percent=100 * setup.aeff_fraction, position=on
-        )
-    return maker.run(dataset, run.observation).mask_safe.data, method
-
-
-def _spectrum_dataset(run: LoadedRun, setup: ReductionSetup, region: Any) -> SpectrumDataset:
-    observation = run.observation
-    reco, true = energy_axes(setup)
-    geom = RegionGeom.create(region, axes=[reco])
-    empty = SpectrumDataset.create(geom, energy_axis_true=true, name=str(run.obs_id))
-    circle = isinstance(region, CircleSkyRegion)
-    if circle and not setup.extended and observation.psf is None:
-        raise RunDataError(
-            f"run {run.obs_id}: no PSF, so the share of a point source in the ON region is unknown",
-            "Make the run's DL3 file again with its PSF.",
-        )
-    maker = SpectrumDatasetMaker(
-        selection=["exposure", "edisp"],
-        containment_correction=circle and not setup.extended,
-        use_region_center=not (circle and setup.extended),
-    )
-    return maker.run(empty, observation)
+        return GammapyResponse(run, setup)
+    return GridResponse(run, setup)
 
 
 def _off_centers(
     run: LoadedRun,
     setup: ReductionSetup,
-    region: Any,
-    pointing: SkyCoord,
-    mask: WcsNDMap | None,
+    response: Response,
+    mask: ExclusionMask | None,
     safe: BoolArray,
-) -> SkyCoord | None:
-    if isinstance(region, CircleSkyRegion):
+) -> Places | None:
+    pointing = run.ra_pnt_deg, run.dec_pnt_deg
+    on = setup.on
+    if np.isfinite(on.radius_deg):
         return reflected_regions(
-            region,
+            on,
             pointing,
             mask,
             n_off=setup.n_off,
-            min_distance=setup.min_distance_deg * u.deg,
+            min_distance_deg=setup.min_distance_deg,
         )
-    reco, _ = energy_axes(setup)
-    offset = region.center.separation(pointing)
-    used = reco.center[safe] if safe.any() else reco.center
-    radii = run.observation.rad_max.evaluate(energy=used, offset=offset)
+    edges = np.array(setup.energy_edges_tev)
+    centers = np.sqrt(edges[:-1] * edges[1:])
+    radii = response.rad_max_deg(centers[safe] if safe.any() else centers, on.ra_deg, on.dec_deg)
     return wobble_regions(
-        region, pointing, mask, n_off=setup.n_off or _AS_MANY_AS_FIT, largest_radius=np.max(radii)
+        on,
+        pointing,
+        mask,
+        n_off=setup.n_off or _AS_MANY_AS_FIT,
+        largest_radius_deg=float(np.max(radii)),
     )
 
 
-def _inside(
-    run: LoadedRun, setup: ReductionSetup, centers: SkyCoord
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Counts per energy bin, times (MJD TT) and energies (TeV) of the events in some regions.
+def _near(run: LoadedRun, response: Response, ra_deg: float, dec_deg: float) -> BoolArray:
+    """Events within RAD_MAX of a place."""
+    events = run.events
+    radius = response.rad_max_deg(events.energy_tev, ra_deg, dec_deg, nearest=True)
+    return np.asarray(events.away_deg(ra_deg, dec_deg) <= radius)
 
-    The ON radius is a great-circle distance; for point-like IRFs each position is cut at RAD_MAX
-    by Gammapy. Regions do not overlap, so that no event counts twice.
+
+def _chosen(
+    run: LoadedRun, setup: ReductionSetup, chosen: Any
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Counts per energy bin, times (MJD TT) and energies (TeV) of some events."""
+    events = run.events.where(chosen)
+    counts = np.histogram(events.energy_tev, np.array(setup.energy_edges_tev))[0].astype(float)
+    return counts, events.time_mjd, events.energy_tev
+
+
+def _off_events(
+    run: LoadedRun, setup: ReductionSetup, response: Response, off: Places
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Events in the OFF regions.
+
+    The radius is a great-circle distance; for point-like IRFs each position is cut at RAD_MAX.
+    Regions do not overlap, so that no event counts twice.
     """
-    events = run.observation.events
-    if np.isfinite(setup.on.radius_deg):
-        ra, dec = np.atleast_1d(centers.ra.deg), np.atleast_1d(centers.dec.deg)
-        place = events.radec
-        distance = separation_deg(
-            place.ra.deg[:, None], place.dec.deg[:, None], ra[None, :], dec[None, :]
-        )
-        inside = np.any(distance < setup.on.radius_deg, axis=1)
-        time, energy = run.time_mjd[inside], events.energy.to_value("TeV")[inside]
-    else:
-        rad_max = run.observation.rad_max
+    ra, dec = off
+    if not np.isfinite(setup.on.radius_deg):
         rows = [
-            events.select_rad_max(rad_max=rad_max, position=center)
-            for center in np.atleast_1d(centers)
+            np.flatnonzero(_near(run, response, float(a), float(d)))
+            for a, d in zip(ra, dec, strict=True)
         ]
-        time = np.concatenate([r.time.tt.mjd for r in rows])
-        energy = np.concatenate([r.energy.to_value("TeV") for r in rows])
-    counts = np.histogram(energy, np.array(setup.energy_edges_tev))[0].astype(float)
-    return counts, np.asarray(time, dtype=float), np.asarray(energy, dtype=float)
+        return _chosen(run, setup, np.concatenate(rows))
+    events, inside = run.events, np.zeros(len(run.events), dtype=bool)
+    for a, d in zip(ra, dec, strict=True):
+        inside |= events.away_deg(float(a), float(d)) < setup.on.radius_deg
+    return _chosen(run, setup, inside)
 
 
 def _on_events(
-    run: LoadedRun, setup: ReductionSetup, geom: RegionGeom
+    run: LoadedRun, setup: ReductionSetup, response: Response
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """ON events: a circle by Gammapy's own test on its geometry, else by RAD_MAX."""
-    radius = setup.on.radius_deg
-    if not np.isfinite(radius):
-        return _inside(run, setup, setup.on.center)
-    events = run.observation.events
-    place = events.radec
-    near = np.flatnonzero(
-        separation_deg(place.ra.deg, place.dec.deg, setup.on.ra_deg, setup.on.dec_deg)
-        < 1.05 * radius
-    )
-    coords = {"skycoord": place[near], "energy": geom.axes["energy"].center[0]}
-    chosen = near[np.asarray(geom.contains(coords)).ravel()] if near.size else near
-    energy = events.energy.to_value("TeV")[chosen]
-    counts = np.histogram(energy, np.array(setup.energy_edges_tev))[0].astype(float)
-    return counts, run.time_mjd[chosen], np.asarray(energy, dtype=float)
+    """ON events: a circle by Gammapy's own test, else by RAD_MAX."""
+    on, events = setup.on, run.events
+    if not np.isfinite(on.radius_deg):
+        return _chosen(run, setup, _near(run, response, on.ra_deg, on.dec_deg))
+    return _chosen(run, setup, inside_circle(on, events.ra_deg, events.dec_deg))
 
 
 def _reflected_background(
-    run: LoadedRun, setup: ReductionSetup, off: SkyCoord, n_bins: int
+    run: LoadedRun, setup: ReductionSetup, response: Response, off: Places, n_bins: int
 ) -> Background:
-    counts, time, energy = _inside(run, setup, off)
+    counts, time, energy = _off_events(run, setup, response, off)
     return Background(
         counts_off=counts,
         acceptance_on=np.ones(n_bins),
-        acceptance_off=np.full(n_bins, float(len(off))),
+        acceptance_off=np.full(n_bins, float(len(off[0]))),
         off_time_mjd=time,
         off_energy_tev=energy,
     )
 
 
 def _run_info(
-    run: LoadedRun, setup: ReductionSetup, pointing: SkyCoord, safe: BoolArray, method: str
+    run: LoadedRun, setup: ReductionSetup, safe: BoolArray, method: str
 ) -> dict[str, Any]:
-    observation = run.observation
-    gti = observation.gti
+    gti, events = run.good_time, run.events
+    pointing = run.ra_pnt_deg, run.dec_pnt_deg
     edges = np.array(setup.energy_edges_tev)
     threshold = float(edges[:-1][safe][0]) if safe.any() else float("nan")
     altitude = run.header.get("ALT_PNT")
-    far = observation.events.offset.to_value("deg") > setup.max_theta_deg
+    far = events.away_deg(*pointing) > setup.max_theta_deg
     return {
         "obs_id": run.obs_id,
         "object": str(run.header.get("OBJECT", "")).strip(),
         "telescope": str(run.header.get("TELESCOP", "")).strip(),
-        "night": night_of(gti.time_start[0], setup.site_longitude_deg),
-        "tstart": gti.time_start[0].utc.isot,
-        "tstop": gti.time_stop[-1].utc.isot,
-        "ontime_s": float(gti.time_sum.to_value("s")),
-        "livetime_s": float(observation.observation_live_time_duration.to_value("s")),
+        "night": night_of(gti.first, setup.site_longitude_deg),
+        "tstart": gti.first.utc.isot,
+        "tstop": gti.last.utc.isot,
+        "ontime_s": gti.ontime_s,
+        "livetime_s": run.livetime_s,
         "zenith_deg": 90.0 - float(altitude) if altitude not in (None, "") else float("nan"),
-        "ra_pnt_deg": float(pointing.icrs.ra.deg),
-        "dec_pnt_deg": float(pointing.icrs.dec.deg),
-        "offset_deg": float(pointing.separation(setup.on.center).deg),
+        "ra_pnt_deg": pointing[0],
+        "dec_pnt_deg": pointing[1],
+        "offset_deg": float(separation_deg(setup.on.ra_deg, setup.on.dec_deg, *pointing)),
         "threshold_tev": threshold,
         "threshold_method": method,
         "events": run.events_total,
@@ -201,21 +174,26 @@ def _run_info(
         "background_ratio": float("nan"),
         "background_ratio_error": float("nan"),
         "rate_change_sigma": float("nan"),
-        "has_background_irf": observation.bkg is not None,
+        "has_background_irf": "bkg" in run.hdus,
     }
 
 
 def _psf_leak(
-    run: LoadedRun, setup: ReductionSetup, info: dict[str, Any], exposure: FloatArray
+    run: LoadedRun,
+    setup: ReductionSetup,
+    response: Response,
+    threshold_tev: float,
+    exposure: FloatArray,
 ) -> float:
     """What a point source leaves around the ON region; NaN where that can't be told."""
-    radii, threshold = annulus_deg(setup), float(info["threshold_tev"])
-    if radii is None or run.observation.psf is None or not np.isfinite(threshold):
+    radii = annulus_deg(setup)
+    if radii is None or "psf" not in run.hdus or not np.isfinite(threshold_tev):
         return float("nan")
     edges = np.array(setup.true_edges_tev)
-    weights = expected_weights(exposure, edges, threshold)
-    energy = np.sqrt(edges[:-1] * edges[1:]) * u.TeV
-    return psf_leak(run.observation.psf, info["offset_deg"] * u.deg, radii, weights, energy)
+    energy = np.sqrt(edges[:-1] * edges[1:])
+    weights = expected_weights(exposure, edges, threshold_tev)
+    inside, around = (response.containment(radius, energy) for radius in radii)
+    return leak(inside, around, weights)
 
 
 def _check_exposure(run: LoadedRun, exposure: FloatArray) -> None:
@@ -246,41 +224,33 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
     RunDataError
         If the run can't be used: no livetime, no PSF for a point source, no exposure.
     """
-    observation = run.observation
-    pointing = observation.get_pointing_icrs(observation.tmid)
-    if not observation.observation_live_time_duration > 0:
+    if not run.livetime_s > 0:
         raise RunDataError(f"run {run.obs_id}: the livetime is zero", "Check DEADC and the GTI.")
-    radius = setup.on.radius_deg * u.deg if np.isfinite(setup.on.radius_deg) else None
-    region = on_region(setup.on.center, radius)
-    width = 2 * (setup.max_offset_deg + 1.0) * u.deg
-    mask = exclusion_mask(setup.on.center, width, setup.exclude)
-    dataset = _spectrum_dataset(run, setup, region)
-    safe, method = _safe_mask(dataset, run, setup)
-    safe = safe.ravel()
-    exposure = dataset.exposure.quantity.to_value("cm2 s").ravel()
+    response = response_of(run, setup)
+    exposure = response.exposure_cm2_s()
     _check_exposure(run, exposure)
-    info = _run_info(run, setup, pointing, safe, method)
-    info["psf_leak"] = _psf_leak(run, setup, info, exposure)
-
-    counts_on, on_time, on_energy = _on_events(run, setup, dataset.counts.geom)
+    safe, method = response.safe_mask()
+    info = _run_info(run, setup, safe, method)
+    info["psf_leak"] = _psf_leak(run, setup, response, info["threshold_tev"], exposure)
+    counts_on, on_time, on_energy = _on_events(run, setup, response)
     backgrounds: dict[str, Background] = {}
     off = None
     if setup.background != "fov":
-        off = _off_centers(run, setup, region, pointing, mask, safe)
+        on, width = setup.on, 2 * (setup.max_offset_deg + _MASK_MARGIN_DEG)
+        mask = exclusion_mask(on.ra_deg, on.dec_deg, width, setup.exclude)
+        off = _off_centers(run, setup, response, mask, safe)
     if off is not None:
-        info["n_off_regions"] = len(off)
-        backgrounds["reflected"] = _reflected_background(run, setup, off, safe.size)
-    fov = None
-    if observation.bkg is not None:
-        fill_empty_bins(observation.bkg)
-        fov = field_of_view(run, setup, region, pointing, safe)
+        info["n_off_regions"] = len(off[0])
+        backgrounds["reflected"] = _reflected_background(run, setup, response, off, safe.size)
+    fov, maps = None, {}
+    if info["has_background_irf"]:
+        fov = field_of_view(run, setup, response, safe)
         info.update(fov.quality())
         if fov.surface is not None:
             info["fov_surface"] = fov.surface.to_dict()
         backgrounds["fov"] = fov.background
-    maps = {}
-    if setup.maps is not None and fov is not None and safe.any():
-        maps = run_maps(run, setup, info["threshold_tev"], fov.surface)
+        if setup.maps is not None and safe.any():
+            maps = run_maps(run, setup, response, info["threshold_tev"], fov.surface)
     info["in_maps"] = bool(maps)
     return ReducedRun(
         info=info,
@@ -290,11 +260,9 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
         on_time_mjd=on_time,
         on_energy_tev=on_energy,
         exposure_cm2_s=exposure,
-        edisp=_kernel(dataset),
+        edisp=response.kernel(),
         mask_safe=safe,
-        gti_mjd=np.column_stack(
-            [observation.gti.time_start.tt.mjd, observation.gti.time_stop.tt.mjd]
-        ),
+        gti_mjd=run.good_time.mjd,
         backgrounds=backgrounds,
         theta2=run_theta2(run, setup, off, safe),
         maps=maps,
@@ -303,19 +271,12 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
     )
 
 
-def _kernel(dataset: SpectrumDataset) -> FloatArray:
-    """Energy dispersion matrix, shape (true, reconstructed)."""
-    kernel = dataset.edisp.get_edisp_kernel(energy_axis=dataset.counts.geom.axes["energy"])
-    matrix: FloatArray = np.asarray(kernel.pdf_matrix, dtype=float)
-    return matrix
-
-
 def _region_list(
-    setup: ReductionSetup, info: dict[str, Any], off: SkyCoord | None
+    setup: ReductionSetup, info: dict[str, Any], off: Places | None
 ) -> tuple[tuple[str, Circle], ...]:
     radius = setup.on.radius_deg
     out = [("pointing", Circle(info["ra_pnt_deg"], info["dec_pnt_deg"], 0.0)), ("on", setup.on)]
     if off is not None:
-        places = zip(off.ra.deg, off.dec.deg, strict=True)
+        places = zip(*off, strict=True)
         out += [("off", Circle(float(ra), float(dec), radius)) for ra, dec in places]
     return tuple(out)

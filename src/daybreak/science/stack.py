@@ -13,8 +13,8 @@ from gammapy.irf import EDispKernelMap
 from gammapy.maps import MapAxis, RegionGeom, RegionNDMap
 from gammapy.modeling.models import SpectralModel
 
+from daybreak.science.geoms import on_region
 from daybreak.science.norm import NormProblem
-from daybreak.science.regions import on_region
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun
 
 

@@ -69,18 +69,6 @@ class Surface:
         return result
 
 
-def offsets_deg(
-    ra_deg: FloatArray | float, dec_deg: FloatArray | float, ra0_deg: float, dec0_deg: float
-) -> tuple[FloatArray, FloatArray]:
-    """Offsets (east, north) from a pointing: the coordinates of a sky-offset frame, in degrees."""
-    ra, dec = np.radians(np.asarray(ra_deg) - ra0_deg), np.radians(np.asarray(dec_deg))
-    dec0 = np.radians(dec0_deg)
-    along = np.sin(dec) * np.sin(dec0) + np.cos(dec) * np.cos(dec0) * np.cos(ra)
-    east = np.arctan2(np.cos(dec) * np.sin(ra), along)
-    up = np.sin(dec) * np.cos(dec0) - np.cos(dec) * np.sin(dec0) * np.cos(ra)
-    return np.degrees(east), np.degrees(np.arcsin(np.clip(up, -1, 1)))
-
-
 def _bands(n_per_bin: FloatArray) -> NDArray[np.intp]:
     """Energy band of each bin: as equal in counts as whole bins allow."""
     middle = np.cumsum(n_per_bin) - n_per_bin / 2

@@ -8,12 +8,12 @@ are independent and alpha is one over their number.
 from __future__ import annotations
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from daybreak.science.circle import Circle
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import separation_deg
+from daybreak.science.regions import Places
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup, Theta2Counts
+from daybreak.science.sphere import separation_deg
 
 
 def valid_positions(
@@ -52,7 +52,7 @@ def valid_positions(
 
 
 def run_theta2(
-    run: LoadedRun, setup: ReductionSetup, off: SkyCoord | None, safe: BoolArray
+    run: LoadedRun, setup: ReductionSetup, off: Places | None, safe: BoolArray
 ) -> Theta2Counts | None:
     """theta² histogram of a run above its threshold; OFF stays empty where no position fits.
 
@@ -65,23 +65,22 @@ def run_theta2(
     safe
         Energy bins above the threshold.
     """
-    events = run.observation.events
+    events = run.events
     edges = np.array(setup.theta2_edges_deg2)
     energy_edges = np.array(setup.energy_edges_tev)
-    index = np.searchsorted(energy_edges, events.energy.to_value("TeV"), side="right") - 1
+    index = np.searchsorted(energy_edges, events.energy_tev, side="right") - 1
     keep = (index >= 0) & (index < safe.size)
     keep[keep] = safe[index[keep]]
-    ra, dec = (x.deg[keep].astype(float) for x in (events.radec.ra, events.radec.dec))
-    distance = separation_deg(ra, dec, setup.on.ra_deg, setup.on.dec_deg)
+    kept = events.where(keep)
+    distance = kept.away_deg(setup.on.ra_deg, setup.on.dec_deg)
     n_on = np.histogram(distance**2, edges)[0].astype(float)
     n_off, n_positions = np.zeros_like(n_on), np.zeros_like(n_on)
     if off is not None:
-        ra_off = np.atleast_1d(off.ra.deg)[: setup.theta2_max_off]
-        dec_off = np.atleast_1d(off.dec.deg)[: setup.theta2_max_off]
+        ra_off, dec_off = (x[: setup.theta2_max_off] for x in off)
         clear_of = setup.exclude or (Circle(setup.on.ra_deg, setup.on.dec_deg, 0.0),)
         valid = valid_positions(ra_off, dec_off, edges, clear_of)
         n_positions = valid.sum(axis=1).astype(float)
         for column, (ra0, dec0) in enumerate(zip(ra_off, dec_off, strict=True)):
-            counts = np.histogram(separation_deg(ra, dec, ra0, dec0) ** 2, edges)[0]
+            counts = np.histogram(kept.away_deg(ra0, dec0) ** 2, edges)[0]
             n_off += counts * valid[:, column]
     return Theta2Counts(n_on, n_off, n_positions)

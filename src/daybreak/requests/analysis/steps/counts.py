@@ -21,8 +21,8 @@ from daybreak.requests.analysis.steps.common import (
 from daybreak.science import tables
 from daybreak.science.background_choice import choose_method
 from daybreak.science.extension import surroundings
+from daybreak.science.geoms import map_geom
 from daybreak.science.run import ReducedRun, ReductionSetup
-from daybreak.science.skymaps import map_geom
 from daybreak.science.stack import total_counts
 
 

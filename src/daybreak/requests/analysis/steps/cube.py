@@ -8,7 +8,8 @@ from pathlib import Path
 from daybreak.errors import RunDataError, UnusableRunError
 from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params
 from daybreak.science.cube import CubeSetup, run_cube
-from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.dl3_files import HduLocation
+from daybreak.science.observation import load_run
 from daybreak.science.run_io import read_run
 from daybreak.science.surface import Surface
 

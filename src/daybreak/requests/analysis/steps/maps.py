@@ -14,9 +14,9 @@ from daybreak.requests.analysis.steps.common import (
     write_table,
 )
 from daybreak.science import map_tables as tables
+from daybreak.science.geoms import map_geom
 from daybreak.science.mapstack import stack_maps
 from daybreak.science.run import ReductionSetup
-from daybreak.science.skymaps import map_geom
 
 
 def maps(inputs: Inputs, outputs: Outputs, params: Params) -> None:

@@ -8,7 +8,8 @@ from daybreak.errors import RunDataError, UnusableRunError
 from daybreak.products.digest import file_digest
 from daybreak.products.provenance import provenance
 from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params, config_digest
-from daybreak.science.observation import HduLocation, load_run
+from daybreak.science.dl3_files import HduLocation
+from daybreak.science.observation import load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup
 from daybreak.science.run_io import write_run
