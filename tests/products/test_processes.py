@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import pytest
 
 from daybreak.engine.pools import driver_watch as lifeline
-from daybreak.products.processes import alive
+from daybreak.products.processes import alive, wrote
 
 # as somebody who may not send signals to the process that is asked about
 _AS_ANOTHER_USER = """
 import os, sys
-from daybreak.products.processes import alive
+from daybreak.products.processes import alive, wrote
 if os.getuid() == 0:
     os.setuid(65534)
 pid = int(sys.argv[1])
@@ -84,3 +84,25 @@ def test_waiting_without_pidfd_ends_with_a_zombie(monkeypatch):
     monkeypatch.setattr(lifeline.time, "sleep", lambda _s: pytest.fail("a zombie was waited for"))
     with _zombie() as pid:
         lifeline.wait_for_end(pid)
+
+
+def test_a_number_that_was_given_again(tmp_path):
+    """A live process that began after the file was last written did not write it."""
+    mine, old = tmp_path / "mine", tmp_path / "old"
+    mine.touch()
+    old.touch()
+    os.utime(old, (1.0e9, 1.0e9))
+    assert wrote(os.getpid(), mine) and not wrote(os.getpid(), old)
+    assert not wrote(os.getpid(), tmp_path / "gone")
+    assert not wrote(2**22 + 1, mine)
+
+
+def test_a_partial_file_of_an_earlier_owner_of_the_number(tmp_path):
+    from daybreak.products.atomic import partial_path, remove_stale_partials
+
+    stale, own = partial_path(tmp_path / "a.txt"), partial_path(tmp_path / "b.txt")
+    stale.touch()
+    own.touch()
+    os.utime(stale, (1.0e9, 1.0e9))
+    assert remove_stale_partials(tmp_path) == [stale]
+    assert own.exists()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+
+#: clock ticks, file systems and steps of the clock
+_CLOCKS_APART_S = 5.0
 
 
 def alive(pid: int) -> bool:
@@ -31,6 +35,39 @@ def alive(pid: int) -> bool:
     except (OSError, IndexError):
         return True  # no /proc here, or hidden
     return state not in ("Z", "X")
+
+
+def wrote(pid: int, path: Path) -> bool:
+    """Whether a process that lives may be the one that wrote a file with its number in the name.
+
+    Numbers are given again, after a day on a busy host also those of steps' workers: a process
+    that began after the file was last written to did not write it.
+
+    Parameters
+    ----------
+    pid
+        The number in the file's name.
+    path
+        The file; one that is not there any more was written by nobody.
+    """
+    if not alive(pid):
+        return False
+    began = _began_s(pid)
+    try:
+        return began is None or began <= path.stat().st_mtime + _CLOCKS_APART_S
+    except OSError:
+        return False
+
+
+def _began_s(pid: int) -> float | None:
+    """When a process began, in seconds since 1970; None where that can't be told."""
+    ticks = born(pid)
+    try:
+        since_boot = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        per_second = os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return None
+    return time.time() - since_boot + ticks / per_second if ticks else None
 
 
 def born(pid: int) -> float:

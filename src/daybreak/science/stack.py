@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from astropy import units as u
@@ -13,9 +14,24 @@ from gammapy.irf import EDispKernelMap
 from gammapy.maps import MapAxis, RegionGeom, RegionNDMap
 from gammapy.modeling.models import SpectralModel
 
+from daybreak.science.circle import Circle
 from daybreak.science.geoms import on_region
 from daybreak.science.norm import NormProblem
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun
+
+
+@lru_cache(maxsize=4)  # the runs of a target share them
+def _geoms(
+    on: Circle, reco_tev: tuple[float, ...], true_tev: tuple[float, ...]
+) -> tuple[RegionGeom, RegionGeom, RegionGeom, RegionGeom]:
+    """Geometries of counts, exposure, dispersion and its weights."""
+    radius = on.radius_deg * u.deg if np.isfinite(on.radius_deg) else None
+    region = on_region(on.center, radius)
+    reco = MapAxis.from_energy_edges(np.array(reco_tev) * u.TeV)
+    true = MapAxis.from_energy_edges(np.array(true_tev) * u.TeV, name="energy_true")
+    axes = ([reco], [true], [reco, true], [reco.squash(), true])
+    first, second, third, fourth = (RegionGeom.create(region, axes=list(a)) for a in axes)
+    return first, second, third, fourth
 
 
 def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
@@ -30,11 +46,8 @@ def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
     """
     background = run.backgrounds[method]
     on = next(c for kind, c in run.regions if kind == "on")
-    radius = on.radius_deg * u.deg if np.isfinite(on.radius_deg) else None
-    region = on_region(on.center, radius)
-    reco = MapAxis.from_energy_edges(run.energy_edges_tev * u.TeV)
-    true = MapAxis.from_energy_edges(run.true_edges_tev * u.TeV, name="energy_true")
-    geom = RegionGeom.create(region, axes=[reco])
+    edges = tuple(run.energy_edges_tev.tolist()), tuple(run.true_edges_tev.tolist())
+    geom, exposure_geom, kernel_geom, weight_geom = _geoms(on, *edges)
     shape = geom.data_shape
 
     def fill(values: np.ndarray, dtype: type = float) -> RegionNDMap:
@@ -42,13 +55,10 @@ def to_dataset(run: ReducedRun, method: str) -> SpectrumDatasetOnOff:
 
     # stacking in Gammapy 2.1 takes the numbers as m2 s whatever the unit says
     exposure_m2_s = run.exposure_cm2_s * 1e-4
-    exposure_geom = RegionGeom.create(region, axes=[true])
     exposure = RegionNDMap.from_geom(
         exposure_geom, data=exposure_m2_s.reshape(exposure_geom.data_shape), unit="m2 s"
     )
     exposure.meta["livetime"] = run.livetime_s * u.s
-    kernel_geom = RegionGeom.create(region, axes=[reco, true])
-    weight_geom = RegionGeom.create(region, axes=[reco.squash(), true])
     edisp = EDispKernelMap(
         RegionNDMap.from_geom(kernel_geom, data=run.edisp.reshape(kernel_geom.data_shape)),
         RegionNDMap.from_geom(

@@ -9,7 +9,7 @@ background changed by it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -192,13 +192,6 @@ def _radius(run: ReducedRun) -> float:
     return float(np.nanmax([on, SMALLEST_RADIUS_DEG]))
 
 
-def changed(run: ReducedRun, method: str, factor: FloatArray) -> ReducedRun:
-    """A run whose predicted background is multiplied by a factor per energy bin."""
-    background = run.backgrounds[method]
-    moved = replace(background, acceptance_on=background.acceptance_on * factor)
-    return replace(run, backgrounds={method: moved})
-
-
 def parameter_shifts(
     runs: Sequence[ReducedRun],
     method: str,
@@ -230,11 +223,15 @@ def parameter_shifts(
     edges = runs[0].energy_edges_tev
     tilt = np.log(np.sqrt(edges[:-1] * edges[1:]) / scatter.reference_tev)
 
+    dataset = stack_runs(runs, method)
+    if fit_min is not None or fit_max is not None:
+        dataset.mask_fit = dataset.counts.geom.energy_mask(fit_min, fit_max)
+    acceptance = dataset.acceptance.data.copy()
+
     def fit(norm: float, slope: float) -> Any:
+        # the same factor for every run is that factor for their stack
         factor = np.clip(1 + norm + slope * tilt, 0.0, None)
-        dataset = stack_runs([changed(run, method, factor) for run in runs], method)
-        if fit_min is not None or fit_max is not None:
-            dataset.mask_fit = dataset.counts.geom.energy_mask(fit_min, fit_max)
+        dataset.acceptance.data = acceptance * factor[:, None, None]
         return refit(dataset, model_from_dict(dict(fitted)))
 
     a, b = scatter.norm.size, scatter.tilt.size

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.engine.pools.driver_watch import end_group
+from daybreak.engine.pools.lean_parsl import import_lean
 
 _numbers = itertools.count()
+_IMPORTS = "daybreak.engine.pools.worker_imports"
 
 
 class FileLock:
@@ -107,10 +109,12 @@ def start(preload: str) -> None:
         Names of modules with commas.
     """
     context = Context()
-    context.set_forkserver_preload([m for m in preload.split(",") if m])
+    names = [m for m in preload.split(",") if m]
+    context.set_forkserver_preload([_IMPORTS, *names])
     forkserver.ensure_running()
     server = getattr(forkserver, "_forkserver", None)
     end_group_after([getattr(server, "_forkserver_pid", None)])
+    import_lean("parsl.multiprocessing")
     import parsl.multiprocessing
 
     parsl.multiprocessing.SpawnContext = context

@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--preload", default="")
     options = parser.parse_args(sys.argv[1:cut])
     from daybreak.engine.pools import forking
+    from daybreak.engine.pools.lean_parsl import import_lean
 
     arguments = sys.argv[cut + 1 :]
     if options.driver:
@@ -80,7 +81,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     forking.start(options.preload)
-    import parsl.executors.high_throughput.process_worker_pool  # noqa: F401 - while there is time
+    import_lean("parsl.executors.high_throughput.process_worker_pool")  # while there is time
 
     sys.argv[1:] = arguments or json.loads(sys.stdin.readline() or end_group(folder))
     try:
