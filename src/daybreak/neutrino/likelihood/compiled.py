@@ -103,7 +103,16 @@ def compiled(function: _F) -> _F:
     function
         It takes no Python objects, so that it lets go of the interpreter's lock.
     """
-    made = numba.njit(nogil=True, fastmath=_MATH, error_model="numpy")(function)
+    return _made(function, "never")
+
+
+def inlined(function: _F) -> _F:
+    """As :func:`compiled`, for a function that becomes a part of each that calls it."""
+    return _made(function, "always")
+
+
+def _made(function: _F, inline: str) -> _F:
+    made = numba.njit(nogil=True, fastmath=_MATH, error_model="numpy", inline=inline)(function)
     if not os.environ.get("NUMBA_CACHE_DIR"):
         made._cache = _Cache(made.py_func)
     else:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from daybreak.neutrino.likelihood import jitter
-from daybreak.neutrino.likelihood.compiled import compiled
+from daybreak.neutrino.likelihood.compiled import inlined
 from daybreak.neutrino.likelihood.tables import log_g, log_s
 
 _LX0 = float(jitter.LOG_XI_MIN)
@@ -16,7 +16,7 @@ _Y_MAX = jitter.Y_MAX
 _W0 = float(jitter.W_MIN)
 
 
-@compiled
+@inlined
 def hit(
     t: float, xi: float, r: float, n: float, sigma: float, table_g: Any, table_s: Any
 ) -> tuple[float, float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from daybreak.neutrino.likelihood import jitter
-from daybreak.neutrino.likelihood.compiled import compiled
+from daybreak.neutrino.likelihood.compiled import compiled, inlined
 
 _LX0 = float(jitter.LOG_XI_MIN)
 _LX1 = float(jitter.LOG_XI_MAX)
@@ -46,7 +46,7 @@ def ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float]
     return b, whole_b, a, whole_a
 
 
-@compiled
+@inlined
 def weights(s: float) -> tuple[float, float, float, float, float, float, float, float]:
     """Weights of four coefficients of a uniform cubic B-spline, and of its derivative."""
     r = 1 - s
@@ -62,7 +62,7 @@ def weights(s: float) -> tuple[float, float, float, float, float, float, float, 
     )
 
 
-@compiled
+@inlined
 def log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     """Return ln G and its derivatives along ln xi and v."""
     p = (lx - _LX0) * _GX
@@ -88,7 +88,7 @@ def log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
     return f, fx * _GX, fv * _GV
 
 
-@compiled
+@inlined
 def log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, float, float]:
     """Return ln S and its derivatives along ln xi, ln eps and w."""
     h = min(max((le - _E0) * _SE, 0.0), _NE - 1.0)
