@@ -41,7 +41,18 @@ def note_path(root: Path, step: str, number: int) -> Path:
 
 
 def note_names(root: Path) -> set[str]:
-    """File names of all notes in an output folder, asked for at one go."""
+    """File names of all notes in an output folder, asked for at one go.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+
+    Returns
+    -------
+    set of str
+        Empty if there are none.
+    """
     try:
         with os.scandir(root / ".daybreak" / "attempts") as entries:
             return {entry.name for entry in entries}
@@ -50,7 +61,18 @@ def note_names(root: Path) -> set[str]:
 
 
 def read_note(path: Path) -> dict[str, Any]:
-    """The note of an attempt; empty if it is not there or not whole."""
+    """The note of an attempt; empty if it is not there or not whole.
+
+    Parameters
+    ----------
+    path
+        As of `note_path`.
+
+    Returns
+    -------
+    dict
+        What `write_note` was given.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -59,7 +81,15 @@ def read_note(path: Path) -> dict[str, Any]:
 
 
 def write_note(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a note in one go; a note that can't be written (a full disk) is done without."""
+    """Write a note in one go; a note that can't be written (a full disk) is done without.
+
+    Parameters
+    ----------
+    path
+        As of `note_path`; its folder is made.
+    values
+        What JSON can hold.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,19 @@ class EngineReport:
 
 
 def probe(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What a worker sees; runs there."""
+    """What a worker sees; runs there.
+
+    Parameters
+    ----------
+    payload
+        ``told``, a file of the driver's to read, and ``written``, a file to write.
+
+    Returns
+    -------
+    dict
+        ``began`` (Unix time in s), ``seen`` (SHA-256 of the file, or the error), ``host``, ``job``,
+        ``python``, ``daybreak``, ``cores``, ``memory_mb`` (free).
+    """
     import socket
 
     from daybreak.engine.pools.sizing import memory_mb

@@ -77,7 +77,18 @@ def _in_use(db: sqlite3.Connection) -> set[str]:
 
 
 def leftovers(root: Path) -> list[Removable]:
-    """What drivers that were killed left: half-written files, notes, the engine's scratch."""
+    """What drivers that were killed left: half-written files, notes, the engine's scratch.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+
+    Returns
+    -------
+    list of Removable
+        Each file by itself, the notes and the scratch as a folder.
+    """
     found = [
         Removable(path, path.stat().st_size, "half-written by a process that is gone")
         for path in sorted(root.rglob(f".*{PARTIAL_MARK}*"))
@@ -92,7 +103,15 @@ def leftovers(root: Path) -> list[Removable]:
 
 
 def remove(root: Path, items: Sequence[Removable]) -> None:
-    """Remove files and folders and forget them; the caller holds the folder's lock."""
+    """Remove files and folders and forget them; the caller holds the folder's lock.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+    items
+        What to remove, all of it below `root`.
+    """
     remove_stale_partials(root)
     for item in items:
         if read_manifest(item.path):

@@ -27,7 +27,18 @@ _LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 @contextmanager
 def step_log(path: Path | None) -> Iterator[logging.Logger]:
-    """Everything that is logged, and every warning, goes to the log beside the product."""
+    """Everything that is logged, and every warning, goes to the log beside the product.
+
+    Parameters
+    ----------
+    path
+        The log file, written anew; None: logging stays as it is.
+
+    Yields
+    ------
+    logging.Logger
+        For the step's own messages.
+    """
     logger = logging.getLogger()
     if path is None:
         yield logger
@@ -60,6 +71,11 @@ def thread_log(path: Path | None) -> Iterator[logging.Logger]:
     ----------
     path
         The log file; None: none.
+
+    Yields
+    ------
+    logging.Logger
+        For the step's own messages.
     """
     logger = logging.getLogger("daybreak.step")
     if path is None:
@@ -107,7 +123,13 @@ def _failure(error: BaseException) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> tuple[int, int] | None:
-    """Size in bytes and time of change in ns of a file; None if it is not there."""
+    """Size in bytes and time of change in ns of a file; None if it is not there.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    """
     try:
         found = path.stat()
     except OSError:

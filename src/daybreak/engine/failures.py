@@ -113,7 +113,15 @@ class RetryPolicy:
     time_factor: float = 2.0
 
     def may_retry(self, kind: FailureKind, failures: int) -> bool:
-        """Whether a step may be tried again after its `failures`-th failure of this kind."""
+        """Whether a step may be tried again.
+
+        Parameters
+        ----------
+        kind
+            Why it failed now.
+        failures
+            How often it has failed for this reason, this time included.
+        """
         allowed = {
             FailureKind.LOST: self.lost,
             FailureKind.MEMORY: self.memory,
@@ -143,5 +151,13 @@ class RetryPolicy:
 
 
 def delay_s(kind: FailureKind, failures: int) -> float:
-    """Seconds to wait before the next attempt."""
+    """Seconds to wait before the next attempt.
+
+    Parameters
+    ----------
+    kind
+        Why the step failed.
+    failures
+        How often it has failed for this reason, from 1.
+    """
     return FIRST_DELAY_S * 2 ** (failures - 1) if kind is FailureKind.LOST else 0.0

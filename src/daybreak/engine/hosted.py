@@ -30,7 +30,13 @@ HOST = "driver"
 
 
 def nothing(*_: Any) -> None:
-    """Hear it and do nothing."""
+    """Hear it and do nothing.
+
+    Parameters
+    ----------
+    *_
+        Whatever there is to hear.
+    """
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ _SECONDS_PER_MINUTE = 60
 
 
 def log_path(step: Step, root: Path) -> Path:
-    """The log of a step: beside its first product."""
+    """The log of a step: beside its first product.
+
+    Parameters
+    ----------
+    step
+        Whose log it is.
+    root
+        The output folder, for a step without products.
+    """
     first = next(iter(step.outputs.values()), None)
     folder = first.parent if first is not None else root / ".daybreak"
     return folder / f"{step.name}.log"

@@ -49,11 +49,23 @@ class Readiness:
             yield self.steps[heapq.heappop(self._ready)[1]]
 
     def put_back(self, step: Step) -> None:
-        """A step that was taken can't go yet."""
+        """A step that was taken can't go yet.
+
+        Parameters
+        ----------
+        step
+            One that `ready` has given out.
+        """
         heapq.heappush(self._ready, (self._position[step.name], step.name))
 
     def end(self, result: StepResult) -> None:
-        """A step has ended; what waited for it may go."""
+        """A step has ended; what waited for it may go.
+
+        Parameters
+        ----------
+        result
+            How the step has ended; its name says which it is.
+        """
         self.results[result.name] = result
         kept = {result.name: result.kept} if result.kept else {}
         for earlier in self.waits[result.name]:
@@ -66,7 +78,13 @@ class Readiness:
                 heapq.heappush(self._ready, (self._position[name], name))
 
     def blocked_by(self, step: Step) -> StepResult | None:
-        """The step whose failure means that this one can't run; None if it can."""
+        """The step whose failure means that this one can't run; None if it can.
+
+        Parameters
+        ----------
+        step
+            One whose earlier steps have all ended.
+        """
         if step.tolerant:
             return None
         for name in self.waits[step.name]:
@@ -104,7 +122,22 @@ def outcomes(
     names: Sequence[str],
     kept: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    """State, reason and error of some steps, and what below them was kept."""
+    """State, reason and error of some steps, and what below them was kept.
+
+    Parameters
+    ----------
+    results
+        Step to how it has ended.
+    names
+        The steps that are asked about; one without a result is pending.
+    kept
+        Step to the steps that are kept from an older version, itself or below it, with the version.
+
+    Returns
+    -------
+    dict
+        Step to ``state``, ``reason``, ``error`` and, where there is something, ``kept``.
+    """
     found: dict[str, Any] = {}
     for name in names:
         result = results.get(name)

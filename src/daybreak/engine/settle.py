@@ -66,7 +66,19 @@ class PendingSteps:
     def end(
         self, step: Step, result: StepResult, number: int = 0, note: Mapping[str, Any] | None = None
     ) -> None:
-        """A step has ended: products of a step that did not make them are removed."""
+        """A step has ended: products of a step that did not make them are removed.
+
+        Parameters
+        ----------
+        step
+            Which.
+        result
+            How it has ended; digests of what it made are remembered.
+        number
+            Of its last attempt; 0: it was not run.
+        note
+            What the worker noted about that attempt.
+        """
         if result.state is StepState.DONE:
             for path, digest in result.outputs.items():
                 self.ledger.digests.learn(Path(path), digest)
@@ -78,7 +90,15 @@ class PendingSteps:
 
 
 def remove_partials(step: Step, pid: int) -> None:
-    """Remove what a worker that was lost had half-written."""
+    """Remove what a worker that was lost had half-written.
+
+    Parameters
+    ----------
+    step
+        Whose products they were to be.
+    pid
+        Of the worker.
+    """
     for path in step.outputs.values():
         partial = partial_path(path, pid)
         if partial.is_dir():
@@ -126,7 +146,13 @@ def recover(ledger: Ledger, steps: Mapping[str, Step]) -> list[str]:
 
 
 def clear_notes(root: Path) -> None:
-    """Remove the notes of attempts, whole or not, once nobody works in an output folder."""
+    """Remove the notes of attempts, whole or not, once nobody works in an output folder.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+    """
     folder = root / ".daybreak" / "attempts"
     for path in folder.iterdir() if folder.is_dir() else ():
         path.unlink(missing_ok=True)
@@ -154,7 +180,17 @@ def noted(
 
 
 def result_of(name: str, answer: Mapping[str, Any], attempts: int) -> StepResult:
-    """A worker's answer as a result."""
+    """A worker's answer as a result.
+
+    Parameters
+    ----------
+    name
+        Of the step.
+    answer
+        As :func:`daybreak.engine.execute.execute` gives it.
+    attempts
+        How often the step was begun.
+    """
     values = dict(answer)
     values["state"] = StepState(values["state"])
     return StepResult(name=name, attempts=attempts, **values)

@@ -118,7 +118,23 @@ class Carrier:
     def submit(
         self, function: str, payload: Mapping[str, Any], priority: int
     ) -> Future[dict[str, Any]]:
-        """Give a call to the workers; larger priorities go first."""
+        """Give a call to the workers; larger priorities go first.
+
+        Parameters
+        ----------
+        function
+            ``package.module:function``.
+        payload
+            Its argument; plain data.
+        priority
+            Larger ones go first.
+
+        Returns
+        -------
+        Future
+            The function's answer; fails with `WorkerLostError` if the worker is lost or the pool
+            takes nothing.
+        """
         from daybreak.engine.pools.workers import call
 
         future: Future[dict[str, Any]] = Future()

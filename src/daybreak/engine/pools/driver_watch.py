@@ -35,7 +35,13 @@ def end_with_parent() -> None:
 
 
 def wait_for_end(pid: int) -> None:
-    """Return when the process `pid` of this host has ended."""
+    """Return when a process of this host has ended.
+
+    Parameters
+    ----------
+    pid
+        Of the process.
+    """
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -68,7 +74,13 @@ def end_with_driver(pid: int, folder: str) -> None:
 
 
 def end_group(folder: str) -> NoReturn:
-    """Remove a folder and kill this process's whole group, this process included."""
+    """Remove a folder and kill this process's whole group, this process included.
+
+    Parameters
+    ----------
+    folder
+        The one to remove; empty: none.
+    """
     for _ in range(3):  # others of the group may still write to it
         shutil.rmtree(folder, ignore_errors=True)
         if not os.path.lexists(folder):

@@ -71,7 +71,13 @@ class PoolSetup:
 
 
 def shut(executor: Any) -> None:
-    """Stop an executor at once."""
+    """Stop an executor at once.
+
+    Parameters
+    ----------
+    executor
+        As of `make_executor`; one that did not start is fine.
+    """
     process = executor.interchange_proc
     if process is not None and process.poll() is None:
         process.kill()
@@ -84,12 +90,29 @@ def shut(executor: Any) -> None:
 
 
 def worker_command(setup: PoolSetup) -> list[str]:
-    """The command of a node's workers, without the arguments of Parsl's pool."""
+    """The command of a node's workers, without the arguments of Parsl's pool.
+
+    Parameters
+    ----------
+    setup
+        The pool that the workers belong to.
+    """
     return [setup.python, "-m", "daybreak.engine.pools.workers", *setup.arguments, "--"]
 
 
 def make_executor(setup: PoolSetup) -> Any:
-    """An executor that has not started; its blocks are asked for elsewhere."""
+    """An executor that has not started; its blocks are asked for elsewhere.
+
+    Parameters
+    ----------
+    setup
+        What the pool is made of.
+
+    Returns
+    -------
+    HighThroughputExecutor
+        Of Parsl.
+    """
     from parsl.executors import HighThroughputExecutor
     from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
     from parsl.providers import LocalProvider

@@ -39,7 +39,20 @@ class FileLock:
         self._path, self._fd, self._pid = path, -1, 0
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        """Take the lock; False if it is taken and `block` is not set."""
+        """Take the lock.
+
+        Parameters
+        ----------
+        block
+            Wait until it is free.
+        timeout
+            Not kept.
+
+        Returns
+        -------
+        bool
+            False if another process has it and `block` is not set.
+        """
         if self._pid != os.getpid():
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._pid = os.getpid()
@@ -75,7 +88,13 @@ class Context(ForkServerContext):
     """Forks from a server process; ends the whole group if a helper process is lost."""
 
     def Queue(self, maxsize: int = 0) -> Any:  # noqa: N802 - the base's name
-        """Make a queue that survives the loss of a process that reads or writes it."""
+        """Make a queue that survives the loss of a process that reads or writes it.
+
+        Parameters
+        ----------
+        maxsize
+            Items that it holds before a writer has to wait; 0: any number.
+        """
         return Queue(maxsize, ctx=self.get_context())
 
     def Manager(self) -> Any:  # noqa: N802 - the base's name
@@ -90,7 +109,13 @@ folder = ""
 
 
 def end_group_after(pids: Sequence[int | None]) -> None:
-    """Kill this process's whole group once one of its child processes is gone."""
+    """Kill this process's whole group once one of its child processes is gone.
+
+    Parameters
+    ----------
+    pids
+        Of the child processes; None and 0 are passed over.
+    """
     handles = [os.pidfd_open(pid) for pid in pids if pid]
 
     def watch() -> None:

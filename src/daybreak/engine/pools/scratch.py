@@ -38,7 +38,13 @@ def make_scratch(prefix: str, base: Path) -> Path:
 
 
 def remove_scratch(folder: Path) -> None:
-    """Remove a folder that this process has made."""
+    """Remove a folder that this process has made.
+
+    Parameters
+    ----------
+    folder
+        As of `make_scratch`.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     handle = _held.pop(folder, None)
     if handle is not None:
@@ -46,7 +52,20 @@ def remove_scratch(folder: Path) -> None:
 
 
 def remove_abandoned(prefix: str, base: Path) -> list[Path]:
-    """Remove folders whose owner is gone; those of other users are left alone."""
+    """Remove folders whose owner is gone; those of other users are left alone.
+
+    Parameters
+    ----------
+    prefix
+        Of the folders' names.
+    base
+        Where they are.
+
+    Returns
+    -------
+    list of Path
+        Those that were removed.
+    """
     removed = []
     for folder in base.glob(f"{prefix}*"):
         try:

@@ -96,12 +96,32 @@ def _folder_names(profile: EngineProfile, tag: str, scratch: Path) -> tuple[str,
 
 
 def clear_folders(profile: EngineProfile, tag: str, scratch: Path) -> None:
-    """Remove what drivers that were killed have left of `run_folder`."""
+    """Remove what drivers that were killed have left of `run_folder`.
+
+    Parameters
+    ----------
+    profile, tag, scratch
+        As for `run_folder`.
+    """
     remove_abandoned(*_folder_names(profile, tag, scratch))
 
 
 def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
     """Make the folder for the engine's own files.
+
+    Parameters
+    ----------
+    profile
+        The engine.
+    tag
+        Of the request; part of the name on a cluster.
+    scratch
+        Where to make it on a cluster whose profile names no folder.
+
+    Returns
+    -------
+    Path
+        A private folder; on a cluster one that the nodes see, too.
 
     Raises
     ------
@@ -129,6 +149,16 @@ def run_folder(profile: EngineProfile, tag: str, scratch: Path) -> Path:
 def own_addresses(profile: EngineProfile) -> tuple[str, ...]:
     """IP addresses at which the nodes may reach this host; never asks a server outside for one.
 
+    Parameters
+    ----------
+    profile
+        The engine; its ``address``, if it is set, is the only answer.
+
+    Returns
+    -------
+    tuple of str
+        IPv4 addresses; 127.0.0.1 if there is no other.
+
     Raises
     ------
     EngineError
@@ -155,6 +185,14 @@ def own_addresses(profile: EngineProfile) -> tuple[str, ...]:
 
 
 def drain_s(pool: PoolConfig, needs: Sequence[Resources]) -> int:
-    """Seconds after which a block takes no new step, so that none starts which can't finish."""
+    """Seconds after which a block takes no new step, so that none starts which can't finish.
+
+    Parameters
+    ----------
+    pool
+        Its walltime counts.
+    needs
+        What the plan's steps ask for; the longest counts.
+    """
     longest = int(max((r.walltime_min * 60 for r in needs), default=pool.walltime_s // 4))
     return max(pool.walltime_s - longest - 10, pool.walltime_s // 2, 1)

@@ -43,7 +43,12 @@ class Pools(Protocol):
     """What runs the steps."""
 
     def label_for(self, resources: Resources) -> str:
-        """The smallest pool that fits.
+        """The label of the smallest pool that fits.
+
+        Parameters
+        ----------
+        resources
+            What a step asks for: memory in MB, time in minutes, cores.
 
         Raises
         ------
@@ -54,14 +59,34 @@ class Pools(Protocol):
     def submit(
         self, function: str, payload: Mapping[str, Any], *, label: str, priority: int = 0
     ) -> Future[dict[str, Any]]:
-        """Run ``package.module:function`` with a payload; larger priorities first.
+        """Run a function on a worker.
 
-        The future fails with :class:`~daybreak.errors.WorkerLostError` if the worker, its node or
-        the pool is lost; what Parsl raised is its cause.
+        Parameters
+        ----------
+        function
+            ``package.module:function``.
+        payload
+            Its argument; plain data.
+        label
+            Of the pool, as of `label_for`.
+        priority
+            Larger ones go first.
+
+        Returns
+        -------
+        Future
+            The function's answer; fails with :class:`~daybreak.errors.WorkerLostError` if the
+            worker, its node or the pool is lost; what Parsl raised is its cause.
         """
 
     def capacity(self, label: str) -> int:
-        """Workers of a pool that may run at once."""
+        """Workers of a pool that may run at once.
+
+        Parameters
+        ----------
+        label
+            Of the pool.
+        """
 
     def jobs(self) -> list[JobInfo]:
         """Blocks of all pools with their jobs."""
@@ -70,7 +95,13 @@ class Pools(Protocol):
         """None if all is well, else why no worker can come, a :class:`Trouble`."""
 
     def job_of(self, attempt_note: Mapping[str, Any]) -> JobEnd | None:
-        """How the job of an attempt ended; None where there is no scheduler or no job."""
+        """How the job of an attempt ended; None where there is no scheduler or no job.
+
+        Parameters
+        ----------
+        attempt_note
+            What the worker noted: ``job`` is the scheduler's id.
+        """
 
 
 class EnginePools:
@@ -92,7 +123,13 @@ class EnginePools:
         self._thread = threading.Thread(target=self._supervise, name="engine", daemon=True)
 
     def begin(self, hint: int) -> None:
-        """Start to look after the pools; `hint` steps come soon to the first of them."""
+        """Start to look after the pools.
+
+        Parameters
+        ----------
+        hint
+            Steps that come soon to the first of them, so that blocks are asked for now.
+        """
         self._hints[next(iter(self._pools))] = hint
         self._thread.start()
 
@@ -340,7 +377,7 @@ def _cluster_jobs(profile: EngineProfile, label: str, tag: str, folder: Path) ->
 
 
 def cancel_stale(profile: EngineProfile, tag: str) -> list[str]:
-    """Cancel the cluster jobs of drivers of a request that are dead.
+    """Cancel the cluster jobs of drivers of a request that are dead; their ids.
 
     Parameters
     ----------
@@ -349,11 +386,6 @@ def cancel_stale(profile: EngineProfile, tag: str) -> list[str]:
     tag
         Of the request.
 
-    Returns
-    -------
-    list of str
-        Ids of the jobs that were cancelled.
-
     Raises
     ------
     SchedulerError
@@ -361,6 +393,6 @@ def cancel_stale(profile: EngineProfile, tag: str) -> list[str]:
     """
     if profile.kind == "local":
         return []
-    from daybreak.engine.schedulers.providers import cancel_named
+    from daybreak.engine.schedulers.cancelling import cancel_named
 
     return cancel_named(profile, f"daybreak-{tag}-")

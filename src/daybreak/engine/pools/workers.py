@@ -30,7 +30,20 @@ from daybreak.engine.pools.scratch import make_scratch
 
 
 def call(function: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Call ``package.module:function`` with a payload: what the engine sends to a worker."""
+    """What the engine sends to a worker: a function to call.
+
+    Parameters
+    ----------
+    function
+        ``package.module:function``.
+    payload
+        Its argument.
+
+    Returns
+    -------
+    dict
+        The function's answer.
+    """
     module, _, name = function.partition(":")
     result: dict[str, Any] = getattr(import_module(module), name)(payload)
     return result

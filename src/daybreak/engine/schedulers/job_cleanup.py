@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from daybreak.config.engine import EngineProfile
-from daybreak.engine.schedulers.providers import cancel_named
+from daybreak.engine.schedulers.cancelling import cancel_named
 from daybreak.errors import DaybreakError
 
 #: seconds between two looks for jobs, and how many looks in a row have to find none

@@ -82,23 +82,100 @@ class Jobs(Protocol):
     poll_s: float
 
     def submit(self, command: str, number: int) -> str:
-        """Ask for a block that runs the command; its id. Raises the exceptions above."""
+        """Ask for a block.
+
+        Parameters
+        ----------
+        command
+            What it runs, as a line of shell.
+        number
+            Of the block within its pool.
+
+        Returns
+        -------
+        str
+            The scheduler's id of the job.
+
+        Raises
+        ------
+        SchedulerRefused
+            If the scheduler will not take such a job.
+        SchedulerUnavailable
+            If it does not answer.
+        """
 
     def states(self, ids: Sequence[str]) -> dict[str, JobInfo]:
-        """What the scheduler says about the jobs."""
+        """What the scheduler says about the jobs.
+
+        Parameters
+        ----------
+        ids
+            Of jobs that `submit` has given.
+
+        Returns
+        -------
+        dict
+            Id to what is known, one for each id.
+
+        Raises
+        ------
+        SchedulerUnavailable
+            If the scheduler does not answer.
+        """
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel jobs; those that have ended do not matter."""
+        """Cancel jobs; those that have ended do not matter.
+
+        Parameters
+        ----------
+        ids
+            Of jobs that `submit` has given.
+
+        Raises
+        ------
+        SchedulerUnavailable
+            If the scheduler does not answer.
+        """
 
     def end_of(self, job_id: str) -> JobEnd:
-        """How a job ended."""
+        """How a job ended.
+
+        Parameters
+        ----------
+        job_id
+            The scheduler's id.
+
+        Returns
+        -------
+        JobEnd
+            Of state ``UNKNOWN`` if nothing is known.
+        """
 
     def last_words(self, job_id: str) -> str:
-        """The end of what the job printed."""
+        """The end of what the job printed.
+
+        Parameters
+        ----------
+        job_id
+            The scheduler's id.
+
+        Returns
+        -------
+        str
+            A few lines; empty if nothing is known.
+        """
 
 
 def tail(path: Path, lines: int = 4) -> str:
-    """The last lines of a small text file; empty if it is not there."""
+    """The last lines of a small text file; empty if it is not there.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    lines
+        How many at most; empty ones do not count.
+    """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")[-4000:]
     except OSError:
@@ -150,7 +227,7 @@ class LocalJobs:
         return process
 
     def submit(self, command: str, number: int) -> str:
-        """Start the command; the id is that of its process."""
+        """See `Jobs`; the id is that of the process."""
         words = shlex.split(command)
         early, self._early = self._early, None
         if early is not None and early.stdin is not None and early.poll() is None:
@@ -170,7 +247,7 @@ class LocalJobs:
             self._early = None
 
     def states(self, ids: Sequence[str]) -> dict[str, JobInfo]:
-        """Whether the processes live."""
+        """See `Jobs`; whether the processes live."""
         out = {}
         for job_id in ids:
             code = self._processes[job_id].poll()
@@ -180,7 +257,7 @@ class LocalJobs:
         return out
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """Kill the processes with all that they started."""
+        """See `Jobs`; the processes are killed with all that they started."""
         for job_id in ids:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(job_id), signal.SIGKILL)
@@ -188,9 +265,9 @@ class LocalJobs:
                 self._processes[job_id].wait(timeout=5)
 
     def end_of(self, job_id: str) -> JobEnd:
-        """A process has no scheduler that could say."""
+        """See `Jobs`; a process has no scheduler that could say."""
         return JobEnd("UNKNOWN")
 
     def last_words(self, job_id: str) -> str:
-        """The end of what the process printed."""
+        """See `Jobs`."""
         return tail(self._outputs[job_id]) if job_id in self._outputs else ""

@@ -1,14 +1,13 @@
 """Job descriptions from an engine profile, by Parsl's providers: the one place for their options.
 
 Parsl's providers write the job's script or description. Asking about jobs and cancelling them is
-done for Slurm by :mod:`daybreak.engine.schedulers.slurm`, for the others by the provider.
+done for Slurm by :mod:`daybreak.engine.schedulers.slurm`, for the others by the provider; by
+name, :mod:`daybreak.engine.schedulers.cancelling` does it.
 """
 
 from __future__ import annotations
 
 import math
-import shlex
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,10 @@ from daybreak.engine.schedulers.jobs import (
     SchedulerUnavailable,
     tail,
 )
-from daybreak.errors import EngineError, SchedulerError
+from daybreak.errors import EngineError
 
 _MIB = 2**20
 _GIB = 2**30
-#: seconds after which a job that was cancelled is no longer asked about
-_COMMAND_S = 60
 
 
 def _memory_bytes(pool: PoolConfig) -> float | None:
@@ -37,13 +34,25 @@ def _memory_bytes(pool: PoolConfig) -> float | None:
 
 
 def walltime_text(pool: PoolConfig) -> str:
-    """Walltime as HH:MM:SS, rounded up to whole minutes: Slurm knows no seconds."""
+    """Walltime as HH:MM:SS, rounded up to whole minutes: Slurm knows no seconds.
+
+    Parameters
+    ----------
+    pool
+        The profile's pool.
+    """
     minutes = max(1, math.ceil(pool.walltime_s / 60))
     return f"{minutes // 60:02d}:{minutes % 60:02d}:00"
 
 
 def worker_init(pool: PoolConfig) -> str:
-    """Lines of shell before the workers: the user's, and what Parsl's workers want to know."""
+    """Lines of shell before the workers: the user's, and what Parsl's workers want to know.
+
+    Parameters
+    ----------
+    pool
+        The profile's pool.
+    """
     lines = [*pool.worker_init, f"export PARSL_CORES={pool.cores}"]
     memory = _memory_bytes(pool)
     if memory is not None:
@@ -52,7 +61,13 @@ def worker_init(pool: PoolConfig) -> str:
 
 
 def slurm_options(pool: PoolConfig) -> str:
-    """The ``#SBATCH`` lines that Parsl's provider has no parameter for."""
+    """The ``#SBATCH`` lines that Parsl's provider has no parameter for.
+
+    Parameters
+    ----------
+    pool
+        The profile's pool.
+    """
     lines = ["--no-requeue", f"--cpus-per-task={pool.cores}"]
     memory = _memory_bytes(pool)
     if memory is not None:
@@ -122,7 +137,7 @@ class SlurmJobs:
         self._provider = slurm_provider(pool, folder)
 
     def submit(self, command: str, number: int) -> str:
-        """Submit a script that runs the command."""
+        """See `Jobs`; submits a script that runs the command."""
         from parsl.providers.errors import SubmitException
 
         try:
@@ -131,25 +146,25 @@ class SlurmJobs:
             raise SchedulerUnavailable(f"sbatch did not name a job: {error}") from error
 
     def states(self, ids: Sequence[str]) -> dict[str, JobInfo]:
-        """What Slurm says about the jobs."""
+        """See `Jobs`."""
         try:
             return slurm.states(ids, self._name, self._label)
         except SchedulerRefused as error:
             raise SchedulerUnavailable(str(error)) from error
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel jobs."""
+        """See `Jobs`."""
         try:
             slurm.cancel(ids)
         except SchedulerRefused as error:
             raise SchedulerUnavailable(str(error)) from error
 
     def end_of(self, job_id: str) -> JobEnd:
-        """How a job ended."""
+        """See `Jobs`."""
         return slurm.end_of(job_id)
 
     def last_words(self, job_id: str) -> str:
-        """The end of what the job printed."""
+        """See `Jobs`."""
         job = self._provider.resources.get(job_id)
         if job is None:
             return ""
@@ -258,7 +273,7 @@ class ProviderJobs:
         self._provider, self._label = provider, label
 
     def submit(self, command: str, number: int) -> str:
-        """Ask for a block that runs the command."""
+        """See `Jobs`."""
         try:
             job = self._provider.submit(command, 1, f"block-{number}")
         except Exception as error:
@@ -268,7 +283,7 @@ class ProviderJobs:
         return str(job)
 
     def states(self, ids: Sequence[str]) -> dict[str, JobInfo]:
-        """What the scheduler says about the jobs."""
+        """See `Jobs`."""
         try:
             found = self._provider.status(list(ids))
         except Exception as error:
@@ -284,19 +299,19 @@ class ProviderJobs:
         return out
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel jobs."""
+        """See `Jobs`."""
         try:
             self._provider.cancel(list(ids))
         except Exception as error:
             raise SchedulerUnavailable(f"{type(error).__name__}: {error}") from error
 
     def end_of(self, job_id: str) -> JobEnd:
-        """How a job ended, as far as Parsl's provider knows."""
+        """See `Jobs`; as far as Parsl's provider knows."""
         job = self._provider.resources.get(job_id)
         return JobEnd(job["status"].state.name if job else "UNKNOWN")
 
     def last_words(self, job_id: str) -> str:
-        """Not known here."""
+        """See `Jobs`; never known here."""
         return ""
 
 
@@ -319,63 +334,3 @@ def cluster_jobs(profile: EngineProfile, label: str, name: str, folder: Path) ->
     if profile.kind == "htcondor":
         return ProviderJobs(condor_provider(pool, name, folder), label, poll_s)
     return ProviderJobs(kubernetes_provider(pool, name), label, poll_s)
-
-
-def cancel_command(profile: EngineProfile, prefix: str) -> list[str]:
-    """The command that removes all jobs by name, where one command can; else empty."""
-    if profile.kind == "htcondor":
-        return ["condor_rm", "-constraint", f'regexp("^{prefix}", JobBatchName)']
-    return []
-
-
-def cancel_named(profile: EngineProfile, prefix: str) -> list[str]:
-    """Cancel the user's jobs of a cluster by the beginning of their name; their ids.
-
-    Raises
-    ------
-    SchedulerError
-        If the scheduler does not answer.
-    """
-    try:
-        if profile.kind == "slurm":
-            return slurm.cancel_named(prefix)
-        if profile.kind == "htcondor":
-            return _cancel_condor(profile, prefix)
-        return _cancel_pods(profile, prefix)
-    except (SchedulerRefused, SchedulerUnavailable) as error:
-        raise SchedulerError(
-            f"jobs of an earlier driver can't be cancelled: {error}",
-            f"Try again later, or cancel the jobs whose name begins with {prefix!r} by hand.",
-        ) from error
-
-
-def _cancel_condor(profile: EngineProfile, prefix: str) -> list[str]:
-    ask = ["condor_q", "-constraint", f'regexp("^{prefix}", JobBatchName)', "-af:j", "JobStatus"]
-    try:
-        found = subprocess.run(ask, capture_output=True, text=True, timeout=_COMMAND_S, check=False)
-        if found.returncode:
-            raise SchedulerUnavailable(found.stderr.strip()[:300])
-        ids = [line.split()[0] for line in found.stdout.splitlines() if line.strip()]
-        if ids:
-            remove = cancel_command(profile, prefix)
-            subprocess.run(remove, capture_output=True, timeout=_COMMAND_S, check=False)
-    except FileNotFoundError:
-        raise SchedulerRefused(f"the command {ask[0]!r} is not there") from None
-    except subprocess.TimeoutExpired:
-        raise SchedulerUnavailable(f"{shlex.join(ask[:1])} does not answer") from None
-    return ids
-
-
-def _cancel_pods(profile: EngineProfile, prefix: str) -> list[str]:
-    gone = []
-    for label, pool in profile.pools.items():
-        provider = kubernetes_provider(pool, f"{prefix}{label}")
-        try:
-            pods = provider.kube_client.list_namespaced_pod(namespace=pool.namespace).items
-            for pod in pods:
-                if pod.metadata.name.startswith(f"{prefix}{label}"):
-                    provider._delete_pod(pod.metadata.name)
-                    gone.append(str(pod.metadata.name))
-        except Exception as error:
-            raise SchedulerUnavailable(f"{type(error).__name__}: {error}") from error
-    return gone

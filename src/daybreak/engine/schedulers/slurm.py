@@ -80,6 +80,13 @@ def explain(error: str) -> Exception:
 def command(arguments: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> str:
     """Run a command of Slurm; what it printed.
 
+    Parameters
+    ----------
+    arguments
+        The command and its arguments, as they are: no shell reads them.
+    timeout_s
+        How long it may take, in seconds.
+
     Raises
     ------
     SchedulerUnavailable
@@ -136,7 +143,13 @@ def jobs_by_name(prefix: str) -> dict[str, tuple[str, str, str]]:
 
 
 def state_of(word: str) -> JobState:
-    """Our state for Slurm's."""
+    """Our state for Slurm's.
+
+    Parameters
+    ----------
+    word
+        Such as ``PENDING``; one that is not known counts as ended.
+    """
     if word in _PENDING:
         return JobState.PENDING
     return JobState.RUNNING if word in _RUNNING else JobState.ENDED
@@ -146,6 +159,25 @@ def states(ids: Sequence[str], prefix: str, label: str) -> dict[str, JobInfo]:
     """What Slurm says about jobs; a job that it does not list is ``GONE``.
 
     One question for all jobs of the user: asking by id fails once an id is forgotten.
+
+    Parameters
+    ----------
+    ids
+        Of the jobs.
+    prefix
+        How the jobs' names begin.
+    label
+        Of the pool, for the answers.
+
+    Returns
+    -------
+    dict
+        Id to what Slurm says, one for each id.
+
+    Raises
+    ------
+    SchedulerUnavailable, SchedulerRefused
+        As `command` does.
     """
     known = jobs_by_name(prefix)
     out = {}
@@ -162,7 +194,18 @@ def states(ids: Sequence[str], prefix: str, label: str) -> dict[str, JobInfo]:
 
 
 def cancel(ids: Sequence[str]) -> None:
-    """Cancel jobs by id; those that have ended do not matter."""
+    """Cancel jobs by id; those that have ended do not matter.
+
+    Parameters
+    ----------
+    ids
+        Of the jobs; empty: nothing is done.
+
+    Raises
+    ------
+    SchedulerUnavailable, SchedulerRefused
+        As `command` does; refused also if an id is none.
+    """
     if not ids:
         return
     for job_id in ids:
@@ -176,7 +219,23 @@ def cancel(ids: Sequence[str]) -> None:
 
 
 def cancel_named(prefix: str) -> list[str]:
-    """Cancel all jobs of the user whose name has the prefix and that have not ended; their ids."""
+    """Cancel all jobs of the user whose name has the prefix and that have not ended.
+
+    Parameters
+    ----------
+    prefix
+        How the jobs' names begin.
+
+    Returns
+    -------
+    list of str
+        Their ids.
+
+    Raises
+    ------
+    SchedulerUnavailable, SchedulerRefused
+        As `command` does.
+    """
     alive = [
         job_id
         for job_id, (_, state, _) in jobs_by_name(prefix).items()
@@ -187,7 +246,18 @@ def cancel_named(prefix: str) -> list[str]:
 
 
 def end_of(job_id: str) -> JobEnd:
-    """How Slurm says that a job ended: its memory of it, then its accounting if it has one."""
+    """How Slurm says that a job ended: its memory of it, then its accounting if it has one.
+
+    Parameters
+    ----------
+    job_id
+        Slurm's; what is none is not asked about.
+
+    Returns
+    -------
+    JobEnd
+        Of state ``UNKNOWN`` if Slurm does not know or does not answer.
+    """
     if not job_id or not all(part.isalnum() for part in job_id.split("_")):
         return JobEnd("UNKNOWN")
     try:
