@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from scipy.stats import kstest
 
@@ -56,7 +57,7 @@ def other_positions(store: Path) -> dict[str, list[float]]:
         }
         run = load_run(step.params["obs_id"], hdus)
         setup = ReductionSetup.from_dict(step.params["setup"])
-        pointing = run.observation.get_pointing_icrs(run.observation.tmid)
+        pointing = SkyCoord(run.ra_pnt_deg, run.dec_pnt_deg, unit="deg")
         offset = pointing.separation(setup.on.center)
         for name, angle in DIRECTIONS.items():
             place = pointing.directional_offset_by(angle * u.deg, offset)

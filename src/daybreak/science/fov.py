@@ -13,7 +13,7 @@ import numpy as np
 
 from daybreak.science.null import SMALLEST_RADIUS_DEG, NullField, null_regions
 from daybreak.science.observation import LoadedRun
-from daybreak.science.response import Response
+from daybreak.science.response import RunResponse
 from daybreak.science.run import Background, BoolArray, FloatArray, NullRegions, ReductionSetup
 from daybreak.science.sphere import offsets_deg, separation_deg
 from daybreak.science.surface import Surface, disk_points
@@ -118,7 +118,7 @@ def _cube(pixels: _Pixels, edges: FloatArray) -> FloatArray:
 
 
 def field_of_view(
-    run: LoadedRun, setup: ReductionSetup, response: Response, safe: BoolArray
+    run: LoadedRun, setup: ReductionSetup, response: RunResponse, safe: BoolArray
 ) -> FieldOfView:
     """Compare the events of the whole field with the background model.
 

@@ -23,7 +23,7 @@ from daybreak.science.regions import (
     reflected_regions,
     wobble_regions,
 )
-from daybreak.science.response import GridResponse, Response
+from daybreak.science.response import GridResponse, RunResponse
 from daybreak.science.run import Background, BoolArray, FloatArray, ReducedRun, ReductionSetup
 from daybreak.science.skymaps import run_maps
 from daybreak.science.sphere import separation_deg
@@ -35,7 +35,7 @@ _AS_MANY_AS_FIT = 100
 _MASK_MARGIN_DEG = 1.0
 
 
-def response_of(run: LoadedRun, setup: ReductionSetup) -> Response:
+def response_of(run: LoadedRun, setup: ReductionSetup) -> RunResponse:
     """The responses of a run, from plain tables where they are covered, else through Gammapy.
 
     Parameters
@@ -55,7 +55,7 @@ def response_of(run: LoadedRun, setup: ReductionSetup) -> Response:
 def _off_centers(
     run: LoadedRun,
     setup: ReductionSetup,
-    response: Response,
+    response: RunResponse,
     mask: ExclusionMask | None,
     safe: BoolArray,
 ) -> Places | None:
@@ -81,7 +81,7 @@ def _off_centers(
     )
 
 
-def _near(run: LoadedRun, response: Response, ra_deg: float, dec_deg: float) -> BoolArray:
+def _near(run: LoadedRun, response: RunResponse, ra_deg: float, dec_deg: float) -> BoolArray:
     """Events within RAD_MAX of a place."""
     events = run.events
     radius = response.rad_max_deg(events.energy_tev, ra_deg, dec_deg, nearest=True)
@@ -98,7 +98,7 @@ def _chosen(
 
 
 def _off_events(
-    run: LoadedRun, setup: ReductionSetup, response: Response, off: Places
+    run: LoadedRun, setup: ReductionSetup, response: RunResponse, off: Places
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Events in the OFF regions.
 
@@ -119,7 +119,7 @@ def _off_events(
 
 
 def _on_events(
-    run: LoadedRun, setup: ReductionSetup, response: Response
+    run: LoadedRun, setup: ReductionSetup, response: RunResponse
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """ON events: a circle by Gammapy's own test, else by RAD_MAX."""
     on, events = setup.on, run.events
@@ -129,7 +129,7 @@ def _on_events(
 
 
 def _reflected_background(
-    run: LoadedRun, setup: ReductionSetup, response: Response, off: Places, n_bins: int
+    run: LoadedRun, setup: ReductionSetup, response: RunResponse, off: Places, n_bins: int
 ) -> Background:
     counts, time, energy = _off_events(run, setup, response, off)
     return Background(
@@ -181,7 +181,7 @@ def _run_info(
 def _psf_leak(
     run: LoadedRun,
     setup: ReductionSetup,
-    response: Response,
+    response: RunResponse,
     threshold_tev: float,
     exposure: FloatArray,
 ) -> float:

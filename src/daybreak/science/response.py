@@ -12,7 +12,8 @@ import numpy as np
 
 from daybreak.errors import RunDataError
 from daybreak.science.circle import Circle
-from daybreak.science.irf import Irf, IrfAxis, along, fill_empty_bins, nearest, padded
+from daybreak.science.irf import Irf, IrfAxis, fill_empty_bins, padded
+from daybreak.science.irf_integrals import contained, power_law_integrals, rad_max_at
 from daybreak.science.observation import LoadedRun
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup
 from daybreak.science.sphere import offsets_deg, separation_deg
@@ -25,7 +26,7 @@ _SMALLEST_KERNEL = 1e-8
 _SEARCH_STEPS = 100
 
 
-class Response(Protocol):
+class RunResponse(Protocol):
     """The responses of a run for one set-up of a reduction."""
 
     def exposure_cm2_s(self) -> FloatArray:
@@ -170,7 +171,7 @@ class GridResponse:
         return float(separation_deg(ra_deg, dec_deg, run.ra_pnt_deg, run.dec_pnt_deg))
 
     def exposure_cm2_s(self) -> FloatArray:
-        """Exposure per true energy bin; see :class:`Response`.
+        """Exposure per true energy bin; see :class:`RunResponse`.
 
         Raises
         ------
@@ -193,7 +194,7 @@ class GridResponse:
         return exposure
 
     def kernel(self) -> FloatArray:
-        """Energy dispersion; see :class:`Response`."""
+        """Energy dispersion; see :class:`RunResponse`."""
         irf = self.run.irfs["edisp"]
         _, migra, offset = irf.axes
         table, _ = irf.scaled_at(self.true_centers, migra.nodes, self.offset_deg)
@@ -211,7 +212,7 @@ class GridResponse:
         return matrix
 
     def safe_mask(self) -> tuple[BoolArray, str]:
-        """Energy bins above the threshold; see :class:`Response`."""
+        """Energy bins above the threshold; see :class:`RunResponse`."""
         setup, aeff = self.setup, self.run.irfs["aeff"]
         method = setup.threshold
         low = header_threshold_tev(aeff.header.get("LO_THRES"), self.edges[0])
@@ -229,7 +230,7 @@ class GridResponse:
         return energy_bins(self.edges, rise_tev(self.true_centers, exposure, level), None), method
 
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
-        """Share of a point source within a radius; see :class:`Response`.
+        """Share of a point source within a radius; see :class:`RunResponse`.
 
         Raises
         ------
@@ -248,13 +249,13 @@ class GridResponse:
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy; see :class:`Response`."""
+        """ON radius by energy; see :class:`RunResponse`."""
         irf = self.run.irfs["rad_max"]
         offset = self._offset(ra_deg, dec_deg)
         return rad_max_at(irf, energy_tev, offset, nearest_node=nearest)
 
     def background_on(self) -> FloatArray:
-        """Background in the ON region; see :class:`Response`."""
+        """Background in the ON region; see :class:`RunResponse`."""
         on, run = self.setup.on, self.run
         if not np.isfinite(on.radius_deg):
             return np.zeros(len(self.edges) - 1)
@@ -271,7 +272,7 @@ class GridResponse:
     def background_map(
         self, plane: TangentPlane, edges_tev: FloatArray, *, beyond: bool = False
     ) -> FloatArray:
-        """Background counts in pixels; see :class:`Response`.
+        """Background counts in pixels; see :class:`RunResponse`.
 
         Parameters
         ----------
@@ -306,114 +307,3 @@ class GridResponse:
             mirrored = irf.header.get("FOVALIGN") == "REVERSE_LON_RADEC"
             points = (east if mirrored else -east, north)
         return power_law_integrals(irf, edges_tev, points)
-
-
-def contained(psf: Irf, radius_deg: float, offset_deg: float, energy_tev: FloatArray) -> FloatArray:
-    """Share of a PSF within a radius.
-
-    Parameters
-    ----------
-    psf
-        A PSF as a table over true energy, offset and distance.
-    radius_deg
-        The radius.
-    offset_deg
-        Of the source.
-    energy_tev
-        True energies, shape (n,).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n,); zero outside the PSF's axes.
-    """
-    energy, offset, rad = psf.axes
-    ring = 2 * np.pi * np.radians(rad.nodes) * np.radians(np.diff(rad.edges))
-    whole = type(rad).from_nodes("rad", rad.edges[1:], log=False)
-    summed = Irf(
-        psf.kind,
-        (energy, offset, whole),
-        np.cumsum(psf.values * ring, axis=2),
-        psf.factor,
-        False,
-        psf.header,
-    )
-    return summed.at(energy_tev, offset_deg, radius_deg)[:, 0, 0]
-
-
-def rad_max_at(
-    irf: Irf, energy_tev: FloatArray, offset_deg: float, *, nearest_node: bool
-) -> FloatArray:
-    """RAD_MAX by energy at an offset, degrees.
-
-    Parameters
-    ----------
-    irf
-        The table over reconstructed energy and offset.
-    energy_tev
-        Shape (n,).
-    offset_deg
-        Of the place.
-    nearest_node
-        Take the nearest node, as for single events, in place of interpolating.
-    """
-    if not nearest_node:
-        return irf.at(energy_tev, offset_deg)[:, 0]
-    values = nearest(irf.axes, irf.table, energy_tev, np.full(len(energy_tev), offset_deg))
-    inside = irf.axes[0].covers(energy_tev) & irf.axes[1].covers(offset_deg)
-    return np.where(inside, values * irf.factor, 0.0)
-
-
-def power_law_integrals(
-    irf: Irf, edges_tev: FloatArray, points: tuple[FloatArray, ...]
-) -> FloatArray:
-    """Integrate a background over energy bins at places of the field of view.
-
-    Between two edges the background is the power law through its values there, as in Gammapy's
-    ``trapz_loglog``.
-
-    Parameters
-    ----------
-    irf
-        Background over energy and one or two coordinates of the field of view.
-    edges_tev
-        Shape (n + 1,).
-    points
-        The coordinates, each of shape (m,).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (n, m), in `irf.factor` times TeV.
-    """
-    table, energy_inside = irf.scaled_at(edges_tev)
-    logs = _at_places(irf, table, points)
-    inside = np.ones(len(points[0]), dtype=bool)
-    for axis, places in zip(irf.axes[1:], points, strict=True):
-        inside &= axis.covers(places)
-    width = np.log(edges_tev[1:] / edges_tev[:-1])[:, None]
-    value = np.exp(logs) * (edges_tev[:, None] * irf.factor)
-    power = 1 + np.diff(logs, axis=0) / width
-    flat = np.abs(power) < 1e-8
-    result: FloatArray = np.where(
-        flat, value[:-1] * width, np.diff(value, axis=0) / np.where(flat, 1.0, power)
-    )
-    known = energy_inside.ravel()
-    result[~(known[:-1] & known[1:])] = 0.0
-    result[:, ~inside] = 0.0
-    return result
-
-
-def _at_places(irf: Irf, table: FloatArray, points: tuple[FloatArray, ...]) -> FloatArray:
-    """Interpolate a table of shape (energies, nodes...) at places: shape (energies, places)."""
-    if len(points) == 1:
-        return along(table, 1, irf.axes[1], points[0])
-    (i, fx), (j, fy) = (
-        axis.weights(places) for axis, places in zip(irf.axes[1:], points, strict=True)
-    )
-    n = table.shape[2]
-    flat, corner = table.reshape(len(table), -1), i * n + j
-    low = (1 - fy) * flat[:, corner] + fy * flat[:, corner + 1]
-    high = (1 - fy) * flat[:, corner + n] + fy * flat[:, corner + n + 1]
-    result: FloatArray = (1 - fx) * low + fx * high
-    return result

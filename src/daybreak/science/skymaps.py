@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from daybreak.science.observation import LoadedRun
 from daybreak.science.regions import allowed_pixels
-from daybreak.science.response import Response
+from daybreak.science.response import RunResponse
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup
 from daybreak.science.sphere import offsets_deg, separation_deg
 from daybreak.science.surface import Surface
@@ -105,7 +105,7 @@ def _counts(run: LoadedRun, plane: TangentPlane, edges: FloatArray, used: BoolAr
 def run_maps(
     run: LoadedRun,
     setup: ReductionSetup,
-    response: Response,
+    response: RunResponse,
     threshold_tev: float,
     surface: Surface | None = None,
 ) -> dict[str, NDArray[np.float32]]:
