@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-fast bench docs lint lock clean
+.PHONY: setup demo test test-fast test-full-inputs bench docs lint lock clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ test: setup
 
 test-fast: setup
 	$(BIN)/python -m pytest -n 2 -m "not slow and not slurm and not mail and not browser and not peer"
+
+# the tests of parsers and formats with ten times as many made-up inputs
+test-full-inputs: setup
+	DAYBREAK_HYPOTHESIS=full $(BIN)/python -m pytest -q -n 3 --dist worksteal -m hypothesis
 
 bench: setup
 	$(BIN)/python -m benchmarks

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, settings
 from here_pools import HerePools
 
 # the same examples each time, so that a change is not refused for what it has not done;
-# DAYBREAK_HYPOTHESIS=explore looks for new ones
+# DAYBREAK_HYPOTHESIS=full takes ten times as many (CI does), explore looks for new ones
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("daybreak", max_examples=60, derandomize=True, **_COMMON)
+settings.register_profile("full", max_examples=600, derandomize=True, **_COMMON)
 settings.register_profile("explore", max_examples=600, **_COMMON)
 settings.load_profile(os.environ.get("DAYBREAK_HYPOTHESIS", "daybreak"))
 
