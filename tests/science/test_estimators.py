@@ -12,6 +12,7 @@ from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPointsEstimator, LightCurveEstimator
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
+from daybreak.science.flux_points import flux_points, point_edges, total_flux
 from daybreak.science.lightcurve import (
     energy_selection,
     light_curve,
@@ -19,7 +20,7 @@ from daybreak.science.lightcurve import (
     night_intervals,
     run_intervals,
 )
-from daybreak.science.spectrum import fit_models, flux_points, point_edges, total_flux
+from daybreak.science.spectrum import fit_models
 from daybreak.science.stack import dataset_response, stack_runs, to_dataset
 
 from gammapy_reference import gammapy_mask  # isort: skip
@@ -64,7 +65,7 @@ def test_flux_points(night, name):
     ours = flux_points(response, shape, edges, n_sigma_ul=2)
     dataset.models = [_sky_model(shape)]
     estimator = FluxPointsEstimator(
-        energy_edges=edges * u.TeV, source="source", selection_optional=["ul", "errn-errp"]
+        energy_edges=edges, source="source", selection_optional=["ul", "errn-errp"]
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -150,7 +151,7 @@ def test_short_bins(night):
     from daybreak.science.geoms import energy_axes
 
     shape, setup = SHAPES["crab"], night.setup
-    intervals = minute_intervals(night.runs[:1], 4.0)
+    intervals = minute_intervals(night.runs[:1], 4.0 * u.min)
     assert len(intervals) == 3
     use = energy_selection(night.runs[:1], None, None)
     ours = light_curve(
@@ -191,9 +192,9 @@ def test_light_curve_bins_add_up(night):
     kinds = (
         run_intervals(night.runs),
         night_intervals(night.runs),
-        minute_intervals(night.runs, 5),
-        minute_intervals(night.runs, 1),
-        minute_intervals(night.runs, 1000),
+        minute_intervals(night.runs, 5 * u.min),
+        minute_intervals(night.runs, 60 * u.s),
+        minute_intervals(night.runs, 1000 * u.min),
     )
     curves = [
         light_curve(night.runs, "reflected", shape, k, use, n_sigma_ul=2, bayesian_p0=0.01)
@@ -217,13 +218,13 @@ def test_energy_ranges_snap_to_bins(night):
     runs = night.runs
     everything = energy_selection(runs, None, None)
     edges = runs[0].energy_edges_tev
-    use = energy_selection(runs, 1.0, 10.0)
+    use = energy_selection(runs, 1.0 * u.TeV, 10_000 * u.GeV)
     assert (use <= everything).all()
     low, high = edges[:-1][use][0], edges[1:][use][-1]
     width = edges[1] / edges[0]
     assert abs(np.log(low / 1.0)) <= np.log(width) / 2 + 1e-9
     assert abs(np.log(high / 10.0)) <= np.log(width) / 2 + 1e-9
-    assert not energy_selection(runs, 200.0, 300.0).any()
+    assert not energy_selection(runs, 200.0 * u.TeV, 300.0 * u.TeV).any()
 
 
 def test_the_injected_spectrum_is_found(night):

@@ -62,7 +62,7 @@ def fitted(tmp_path_factory, source, models=MODELS):
         spectrum="pl",
         reference=1 * u.TeV,
         start_index=2.5,
-        start_size_deg=0.1,
+        start_size=0.1 * u.deg,
         choice_sigma=3.0,
     )
     return fits, residuals(datasets, 0.1 * u.deg)
@@ -116,7 +116,7 @@ def test_the_choice_wants_a_significant_extension():
 def test_start_models_stay_near_the_target(night):
     on = replace(night.setup.on, dec_deg=-60.0)
     for name in MODELS:
-        model = spatial_model(name, on, 0.1)
+        model = spatial_model(name, on, 0.1 * u.deg)
         edge = SkyCoord(model.lon_0.max, -60.0, unit="deg")
         assert edge.separation(on.center).deg == pytest.approx(0.5, rel=1e-3)
 

@@ -54,7 +54,13 @@ class CubeSetup:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CubeSetup:
-        """Build from JSON-able values (step parameters)."""
+        """Build from JSON-able values (step parameters).
+
+        Parameters
+        ----------
+        values
+            JSON-able values, as they travel in the parameters of a step.
+        """
         known = dict(values)
         known["on"] = Circle(**known["on"])
         known["exclude"] = tuple(Circle(**c) for c in known["exclude"])
@@ -77,7 +83,15 @@ class CubeSetup:
 
 
 def allowed_map(geom: WcsGeom, circles: Sequence[Circle]) -> WcsNDMap:
-    """True outside all circles, at every energy."""
+    """True outside all circles, at every energy.
+
+    Parameters
+    ----------
+    geom
+        Geometry with an energy axis.
+    circles
+        What is excluded.
+    """
     inside = allowed_pixels(geom.to_image(), circles)
     return WcsNDMap(geom, np.broadcast_to(inside, geom.data_shape).copy())
 

@@ -91,25 +91,47 @@ class Fits3D:
         return next(f for f in self.fits if f.name == self.chosen)
 
     def ts(self, fit: Fit3D) -> float:
-        """Statistic without the source less the one with it."""
+        """Statistic without the source less the one with it.
+
+        Parameters
+        ----------
+        fit
+            One of the fits.
+        """
         return self.stat_null - fit.stat
 
     def ts_extension(self, fit: Fit3D) -> float:
-        """Statistic of the point source less that of an extended one; NaN if there is none."""
+        """Statistic of the point source less that of an extended one; NaN if there is none.
+
+        Parameters
+        ----------
+        fit
+            One of the fits.
+        """
         point = next((f for f in self.fits if f.name == "point"), None)
         return float("nan") if point is None or fit.name == "point" else point.stat - fit.stat
 
 
-def spatial_model(name: str, on: Circle, size_deg: float) -> SpatialModel:
-    """A start model at the target: point, disk or Gaussian."""
+def spatial_model(name: str, on: Circle, size: u.Quantity) -> SpatialModel:
+    """A start model at the target: point, disk or Gaussian.
+
+    Parameters
+    ----------
+    name
+        ``point``, ``disk`` or ``gauss``.
+    on
+        The target.
+    size
+        Radius of the disk or sigma of the Gaussian to start from, an angle.
+    """
     place = {"lon_0": on.ra_deg * u.deg, "lat_0": on.dec_deg * u.deg, "frame": "icrs"}
     model: SpatialModel
     if name == "point":
         model = PointSpatialModel(**place)
     elif name == "disk":
-        model = DiskSpatialModel(r_0=size_deg * u.deg, edge_width=_DISK_EDGE, **place)
+        model = DiskSpatialModel(r_0=size, edge_width=_DISK_EDGE, **place)
     else:
-        model = GaussianSpatialModel(sigma=size_deg * u.deg, **place)
+        model = GaussianSpatialModel(sigma=size, **place)
     reach = _WANDER_DEG
     model.lon_0.min = on.ra_deg - reach / np.cos(np.radians(on.dec_deg))
     model.lon_0.max = on.ra_deg + reach / np.cos(np.radians(on.dec_deg))
@@ -121,7 +143,17 @@ def spatial_model(name: str, on: Circle, size_deg: float) -> SpatialModel:
 
 
 def spectral_model(name: str, reference: u.Quantity, index: float) -> SpectralModel:
-    """A start model: power law or log-parabola."""
+    """A start model: power law or log-parabola.
+
+    Parameters
+    ----------
+    name
+        ``pl`` or ``lp``.
+    reference
+        Reference energy.
+    index
+        To start from.
+    """
     if name == "lp":
         return LogParabolaSpectralModel(
             amplitude=1e-12 * _DNDE, alpha=index, beta=0.05, reference=reference
@@ -185,7 +217,7 @@ def fit_cubes(
     spectrum: str,
     reference: u.Quantity,
     start_index: float,
-    start_size_deg: float,
+    start_size: u.Quantity,
     choice_sigma: float,
 ) -> Fits3D:
     """Fit the spatial models and choose one.
@@ -202,8 +234,8 @@ def fit_cubes(
         ``pl`` or ``lp``.
     reference
         E0 of the spectrum.
-    start_index, start_size_deg
-        First guesses.
+    start_index, start_size
+        First guesses; the size is an angle.
     choice_sigma
         An extended model is taken from this significance of its extension on.
     """
@@ -213,7 +245,7 @@ def fit_cubes(
     fits: list[Fit3D] = []
     for name in names:
         source = SkyModel(
-            spatial_model=spatial_model(name, on, start_size_deg),
+            spatial_model=spatial_model(name, on, start_size),
             spectral_model=spectral_model(spectrum, reference, start_index),
             name=SOURCE,
         )
@@ -293,6 +325,13 @@ def choose(fits: Sequence[Fit3D], choice_sigma: float) -> tuple[str, str]:
     Without a point source among them, or where the extension's statistic is at least
     ``choice_sigma`` squared better than the point source's, the extended model with the smallest
     AIC is taken.
+
+    Parameters
+    ----------
+    fits
+        In order of complexity.
+    choice_sigma
+        A more complex model is taken from this significance on.
     """
     good = [f for f in fits if f.success] or list(fits)
     if len(good) == 1:

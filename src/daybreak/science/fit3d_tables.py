@@ -91,7 +91,15 @@ def fit3d_table(fits: Fits3D, residuals: Residuals, facts: Mapping[str, Any]) ->
 
 
 def residuals_hdulist(found: Residuals, provenance: Mapping[str, Any]) -> fits.HDUList:
-    """Images of counts, prediction and residual significance."""
+    """Images of counts, prediction and residual significance.
+
+    Parameters
+    ----------
+    found
+        The chosen fit with its residuals.
+    provenance
+        Goes into the primary header.
+    """
     primary = fits.PrimaryHDU()
     for key, value in header_cards(dict(provenance)):
         if key == "HISTORY":

@@ -65,6 +65,13 @@ def rate_change(time_mjd: FloatArray, gti_mjd: FloatArray) -> float:
 
     Compared with a straight line, since the rate follows the zenith angle; the variance is
     Poisson's. 0 for fewer than 60 events.
+
+    Parameters
+    ----------
+    time_mjd
+        Times of the background events, MJD in TT, shape (n,).
+    gti_mjd
+        Good time intervals, MJD in TT, shape (m, 2).
     """
     if len(time_mjd) < _FEWEST_EVENTS:
         return 0.0

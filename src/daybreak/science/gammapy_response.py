@@ -106,7 +106,15 @@ class GammapyResponse:
         return np.asarray(mask, dtype=bool).ravel(), method
 
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
-        """Share of a point source within a radius."""
+        """Share of a point source within a radius.
+
+        Parameters
+        ----------
+        radius_deg
+            The radius, degrees.
+        energy_tev
+            True energies, TeV, shape (n,).
+        """
         pointing = self.observation.get_pointing_icrs(self.observation.tmid)
         values = self.observation.psf.containment(
             rad=radius_deg * u.deg,
@@ -118,7 +126,17 @@ class GammapyResponse:
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy at a place."""
+        """ON radius by energy at a place.
+
+        Parameters
+        ----------
+        energy_tev
+            Reconstructed energies, TeV, shape (n,).
+        ra_deg, dec_deg
+            The place, degrees.
+        nearest
+            Take the nearest node, as for single events, in place of interpolating.
+        """
         pointing = self.observation.get_pointing_icrs(self.observation.tmid)
         offset = pointing.separation(SkyCoord(ra_deg, dec_deg, unit="deg"))
         values = self.observation.rad_max.evaluate(
@@ -151,7 +169,17 @@ class GammapyResponse:
     def background_map(
         self, plane: TangentPlane, edges_tev: FloatArray, *, beyond: bool = False
     ) -> FloatArray:
-        """Background counts in pixels."""
+        """Background counts in pixels.
+
+        Parameters
+        ----------
+        plane
+            The pixels.
+        edges_tev
+            Energy bins, TeV, shape (n + 1,).
+        beyond
+            A background by offset goes on flat for a bin beyond its last one.
+        """
         geom = WcsGeom.create(
             skydir=SkyCoord(plane.ra_deg, plane.dec_deg, unit="deg"),
             npix=(plane.nx, plane.ny),

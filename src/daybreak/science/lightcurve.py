@@ -61,12 +61,24 @@ class LightCurve:
 
 
 def run_intervals(runs: Sequence[ReducedRun]) -> list[Interval]:
-    """One bin per run."""
+    """One bin per run.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    """
     return [Interval(float(r.gti_mjd[0, 0]), float(r.gti_mjd[-1, 1]), str(r.obs_id)) for r in runs]
 
 
 def night_intervals(runs: Sequence[ReducedRun]) -> list[Interval]:
-    """One bin per night (civil date of its evening at the site)."""
+    """One bin per night (civil date of its evening at the site).
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    """
     out: dict[str, list[float]] = {}
     for run in runs:
         night = str(run.info["night"])
@@ -76,10 +88,18 @@ def night_intervals(runs: Sequence[ReducedRun]) -> list[Interval]:
     return [Interval(span[0], span[1], night) for night, span in out.items()]
 
 
-def minute_intervals(runs: Sequence[ReducedRun], minutes: float) -> list[Interval]:
-    """Bins of `minutes` from the start of each run; a rest below half a bin joins the last."""
+def minute_intervals(runs: Sequence[ReducedRun], length: u.Quantity) -> list[Interval]:
+    """Short bins from the start of each run; a rest below half a bin joins the last.
+
+    Parameters
+    ----------
+    runs
+        The runs.
+    length
+        Of a bin.
+    """
     out = []
-    width = minutes / 1440.0
+    width = float(length.to_value("d"))
     for run in runs:
         start, stop = float(run.gti_mjd[0, 0]), float(run.gti_mjd[-1, 1])
         count = max(int(np.floor((stop - start) / width + 0.5)), 1)
@@ -95,13 +115,25 @@ def _overlap_s(gti_mjd: FloatArray, start: float, stop: float) -> float:
 
 
 def energy_selection(
-    runs: Sequence[ReducedRun], low: float | None, high: float | None
+    runs: Sequence[ReducedRun], low: u.Quantity | None, high: u.Quantity | None
 ) -> BoolArray:
-    """Reconstructed bins of the light curve: above every run's threshold, inside the range."""
-    edges = runs[0].energy_edges_tev
+    """Reconstructed bins of the light curve: above every run's threshold, inside the range.
+
+    Parameters
+    ----------
+    runs
+        The runs.
+    low, high
+        Ends of the energy range, moved to the nearest edge of a bin; None for no limit.
+    """
+    edges = runs[0].energy_edges_tev * u.TeV
     use = np.all([run.mask_safe for run in runs], axis=0)
-    nearest_low = edges[np.argmin(np.abs(np.log(edges / low)))] if low else edges[0]
-    nearest_high = edges[np.argmin(np.abs(np.log(edges / high)))] if high else edges[-1]
+
+    def nearest(energy: u.Quantity) -> u.Quantity:
+        return edges[np.argmin(np.abs(np.log((edges / energy).to_value(""))))]
+
+    nearest_low = edges[0] if low is None else nearest(low)
+    nearest_high = edges[-1] if high is None else nearest(high)
     inside = (edges[:-1] >= nearest_low * (1 - 1e-9)) & (edges[1:] <= nearest_high * (1 + 1e-9))
     selected: BoolArray = use & inside
     return selected

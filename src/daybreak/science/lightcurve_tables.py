@@ -15,7 +15,21 @@ FLUX_UNIT = u.Unit("cm-2 s-1")
 def light_curve_table(
     curve: LightCurve, index: float, *, n_sigma_ul: float, ul_below_sigma: float, p0: float
 ) -> Table:
-    """One light curve with what it says about variability in the header."""
+    """One light curve with what it says about variability in the header.
+
+    Parameters
+    ----------
+    curve
+        The light curve.
+    index
+        Spectral index that was assumed, for the header.
+    n_sigma_ul
+        Upper limits are at this many sigma.
+    ul_below_sigma
+        Limits are given below this significance.
+    p0
+        False-alarm probability of the Bayesian blocks.
+    """
     s, ref = curve.solved, curve.reference_flux
     sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
     table = Table(

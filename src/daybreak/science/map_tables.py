@@ -17,7 +17,13 @@ _HISTOGRAM = np.linspace(-6, 10, 81)
 
 
 def map_significance_table(maps: SkyMaps) -> Table:
-    """Histogram of the significances of all pixels and of the OFF pixels."""
+    """Histogram of the significances of all pixels and of the OFF pixels.
+
+    Parameters
+    ----------
+    maps
+        The stacked maps.
+    """
     table = Table({"low": _HISTOGRAM[:-1], "high": _HISTOGRAM[1:]})
     for item in maps.maps:
         values = item.significance
@@ -30,7 +36,15 @@ def map_significance_table(maps: SkyMaps) -> Table:
 
 
 def maps_hdulist(maps: SkyMaps, provenance: Mapping[str, Any]) -> fits.HDUList:
-    """Images of all methods with their world coordinates."""
+    """Images of all methods with their world coordinates.
+
+    Parameters
+    ----------
+    maps
+        The stacked maps.
+    provenance
+        Goes into the primary header.
+    """
     header = maps.geom.to_image().to_header()
     primary = fits.PrimaryHDU()
     for key, value in header_cards(dict(provenance)):

@@ -160,7 +160,19 @@ def stack_maps(
 def fit_significance(
     significance: Image, geom: WcsGeom, allowed: NDArray[np.bool_], radius: u.Quantity
 ) -> SignificanceFit:
-    """Gaussian fit to the OFF pixels and the place of the maximum."""
+    """Gaussian fit to the OFF pixels and the place of the maximum.
+
+    Parameters
+    ----------
+    significance
+        In sigma, NaN where it is not known, shape (ny, nx).
+    geom
+        Geometry of the image.
+    allowed
+        Pixels outside the excluded circles, shape (ny, nx).
+    radius
+        Radius within which pixels are correlated, an angle.
+    """
     measured = np.isfinite(significance)
     off = significance[measured & allowed]
     pixel_area = float(np.abs(np.prod(geom.pixel_scales.to_value("deg"))))

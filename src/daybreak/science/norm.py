@@ -46,7 +46,13 @@ class NormProblem:
     n_groups: int
 
     def sum(self, values: FloatArray) -> FloatArray:
-        """Sum over the bins of each problem."""
+        """Sum over the bins of each problem.
+
+        Parameters
+        ----------
+        values
+            One per bin, shape (n,).
+        """
         total: FloatArray = np.bincount(self.group, values, self.n_groups).astype(np.float64)
         return total
 
@@ -127,6 +133,15 @@ def profiled_background(
     """Most likely background counts in the ON region for a given signal (never negative).
 
     Solves ``n_on / (s + b) - 1 + (n_off / b - 1/alpha) = 0``, a quadratic equation in b.
+
+    Parameters
+    ----------
+    n_on, n_off
+        Counts, shape (n,).
+    alpha
+        ON over OFF exposure, shape (n,).
+    signal
+        Expected signal counts, shape (n,).
     """
     total = alpha * (n_on + n_off) - (1 + alpha) * signal
     root = np.sqrt(np.maximum(total**2 + 4 * (1 + alpha) * alpha * n_off * signal, 0.0))
@@ -145,7 +160,17 @@ def _xlogy_ratio(n: FloatArray, mu: FloatArray) -> FloatArray:
 
 
 def wstat(n_on: FloatArray, n_off: FloatArray, alpha: FloatArray, signal: FloatArray) -> FloatArray:
-    """W statistic per bin: twice the deviance of ON and OFF, the background profiled out."""
+    """W statistic per bin: twice the deviance of ON and OFF, the background profiled out.
+
+    Parameters
+    ----------
+    n_on, n_off
+        Counts, shape (n,).
+    alpha
+        ON over OFF exposure, shape (n,).
+    signal
+        Expected signal counts, shape (n,).
+    """
     background = profiled_background(n_on, n_off, alpha, signal)
     on = _xlogy_ratio(n_on, signal + background)
     off = _xlogy_ratio(n_off, background / alpha)

@@ -48,7 +48,15 @@ class NullField:
     energy_tev: FloatArray
 
     def surface(self, used: BoolArray, start: Surface | None = None) -> Surface:
-        """Fit the surface to the safe energies in the pixels `used`."""
+        """Fit the surface to the safe energies in the pixels `used`.
+
+        Parameters
+        ----------
+        used
+            Pixels that take part, shape (ny, nx).
+        start
+            First guess, to save time.
+        """
         return fit_surface(
             self.counts[self.safe][:, used],
             self.model[self.safe][:, used],
@@ -59,7 +67,13 @@ class NullField:
         )
 
     def bent(self, surface: Surface | None) -> FloatArray:
-        """The model times a surface; as it is for None."""
+        """The model times a surface; as it is for None.
+
+        Parameters
+        ----------
+        surface
+            By what the model is multiplied; None for the model as it is.
+        """
         if surface is None:
             return self.model
         return self.model * surface(self.x_deg, self.y_deg, self.energy_tev)

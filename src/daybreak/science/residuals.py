@@ -47,7 +47,15 @@ def _disk(radius_pix: float) -> FloatArray:
 
 
 def cash_significance(counts: FloatArray, expected: FloatArray) -> FloatArray:
-    """Signed root of the Cash statistic (Cash 1979) for a known expectation; NaN at none."""
+    """Signed root of the Cash statistic (Cash 1979) for a known expectation; NaN at none.
+
+    Parameters
+    ----------
+    counts
+        Counts, any shape.
+    expected
+        Expected counts, of the same shape.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         term = np.where(counts > 0, counts * np.log(counts / expected), 0.0)
         root = np.sqrt(np.clip(2 * (expected - counts + term), 0, None))

@@ -42,12 +42,30 @@ class RunResponse(Protocol):
         """Reconstructed energy bins above the threshold, and the method used."""
 
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
-        """Share of a point source at the ON position within a radius, shape (energies,)."""
+        """Share of a point source at the ON position within a radius, shape (energies,).
+
+        Parameters
+        ----------
+        radius_deg
+            The radius, degrees.
+        energy_tev
+            True energies, TeV, shape (n,).
+        """
 
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy at a place, shape (energies,)."""
+        """ON radius by energy at a place, shape (energies,).
+
+        Parameters
+        ----------
+        energy_tev
+            Reconstructed energies, TeV, shape (n,).
+        ra_deg, dec_deg
+            The place, degrees.
+        nearest
+            Take the nearest node, as for single events, in place of interpolating.
+        """
 
     def background_on(self) -> FloatArray:
         """Background counts in the ON region per reconstructed energy bin."""
@@ -55,7 +73,17 @@ class RunResponse(Protocol):
     def background_map(
         self, plane: TangentPlane, edges_tev: FloatArray, *, beyond: bool = False
     ) -> FloatArray:
-        """Background counts, shape (energy bins, ny, nx)."""
+        """Background counts, shape (energy bins, ny, nx).
+
+        Parameters
+        ----------
+        plane
+            The pixels.
+        edges_tev
+            Energy bins, TeV, shape (n + 1,).
+        beyond
+            A background by offset goes on flat for a bin beyond its last one.
+        """
 
 
 def region_pixels(on: Circle) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -232,6 +260,13 @@ class GridResponse:
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
         """Share of a point source within a radius; see :class:`RunResponse`.
 
+        Parameters
+        ----------
+        radius_deg
+            The radius, degrees.
+        energy_tev
+            True energies, TeV, shape (n,).
+
         Raises
         ------
         RunDataError
@@ -249,7 +284,17 @@ class GridResponse:
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy; see :class:`RunResponse`."""
+        """ON radius by energy; see :class:`RunResponse`.
+
+        Parameters
+        ----------
+        energy_tev
+            Reconstructed energies, TeV, shape (n,).
+        ra_deg, dec_deg
+            The place, degrees.
+        nearest
+            Take the nearest node, as for single events, in place of interpolating.
+        """
         irf = self.run.irfs["rad_max"]
         offset = self._offset(ra_deg, dec_deg)
         return rad_max_at(irf, energy_tev, offset, nearest_node=nearest)

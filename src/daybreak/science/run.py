@@ -76,7 +76,13 @@ class ReductionSetup:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ReductionSetup:
-        """Build from JSON-able values (step parameters)."""
+        """Build from JSON-able values (step parameters).
+
+        Parameters
+        ----------
+        values
+            What the fields are made of, as JSON-able values.
+        """
         known = dict(values)
         known["on"] = Circle(**known["on"])
         known["exclude"] = tuple(Circle(**c) for c in known["exclude"])

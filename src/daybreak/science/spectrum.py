@@ -1,4 +1,4 @@
-"""Spectral fits (Gammapy), choice of the model, flux points (direct solver)."""
+"""Spectral fits (Gammapy) and the choice of the model."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from gammapy.modeling.models import (
     SpectralModel,
 )
 
-from daybreak.science.norm import NormProblem, NormResult, merge_sparse, solve
-from daybreak.science.run import FloatArray
+from daybreak.science.norm import NormProblem, merge_sparse, solve
 from daybreak.science.stack import Response, problem
 
 DNDE_UNIT = u.Unit("cm-2 s-1 TeV-1")
-#: smallest norm error, relative to the norm, below which a flux point counts as undefined
 _NAMES = {"pl": "power law", "lp": "log-parabola", "ecpl": "power law with exponential cut-off"}
 
 
 def model_from_dict(block: Mapping[str, Any]) -> SpectralModel:
-    """Spectral model from what Gammapy's ``to_dict(full_output=True)`` gave."""
+    """Spectral model from what Gammapy's ``to_dict(full_output=True)`` gave.
+
+    Parameters
+    ----------
+    block
+        What the model's ``to_dict(full_output=True)`` gave.
+    """
     return SPECTRAL_MODEL_REGISTRY.get_cls(block["spectral"]["type"]).from_dict(dict(block))
 
 
@@ -87,7 +91,19 @@ class SpectrumFits:
 def make_model(
     name: str, reference: u.Quantity, amplitude: u.Quantity, index: float
 ) -> SpectralModel:
-    """A start model: power law, log-parabola or exponential cut-off."""
+    """A start model: power law, log-parabola or exponential cut-off.
+
+    Parameters
+    ----------
+    name
+        ``pl``, ``lp`` or ``ecpl``.
+    reference
+        Reference energy.
+    amplitude
+        dN/dE there.
+    index
+        To start from.
+    """
     if name == "pl":
         return PowerLawSpectralModel(amplitude=amplitude, index=index, reference=reference)
     if name == "lp":
@@ -100,7 +116,17 @@ def make_model(
 
 
 def start_amplitude(response: Response, reference: u.Quantity, index: float) -> u.Quantity:
-    """Amplitude of a power law that predicts the observed excess."""
+    """Amplitude of a power law that predicts the observed excess.
+
+    Parameters
+    ----------
+    response
+        Counts and response.
+    reference
+        Reference energy.
+    index
+        Of the power law.
+    """
     unit = PowerLawSpectralModel(amplitude=1e-12 * DNDE_UNIT, index=index, reference=reference)
     signal = response.predicted(unit)[response.mask].sum()
     background = (response.alpha * response.n_off)[response.mask].sum()
@@ -164,14 +190,30 @@ def _fit(dataset: SpectrumDatasetOnOff, name: str, model: SpectralModel) -> Mode
 
 
 def refit(dataset: SpectrumDatasetOnOff, model: SpectralModel) -> SpectralModel:
-    """Fit a model from where it is; it is changed and returned."""
+    """Fit a model from where it is; it is changed and returned.
+
+    Parameters
+    ----------
+    dataset
+        Stacked dataset.
+    model
+        Where the fit starts.
+    """
     dataset.models = [SkyModel(spectral_model=model, name="model")]
     Fit().run([dataset])
     return model
 
 
 def choose(fits: Sequence[ModelFit], choice_sigma: float) -> tuple[str, str]:
-    """Name of the model to use and the reason in a sentence."""
+    """Name of the model to use and the reason in a sentence.
+
+    Parameters
+    ----------
+    fits
+        In order of complexity.
+    choice_sigma
+        A more complex model is taken from this significance of the improvement on.
+    """
     base = fits[0]
     curved = []
     tests = []
@@ -195,7 +237,19 @@ def choose(fits: Sequence[ModelFit], choice_sigma: float) -> tuple[str, str]:
 
 
 def assumed_fit(response: Response, reference: u.Quantity, index: float, note: str) -> SpectrumFits:
-    """A power law of assumed index, its norm from the direct solver: for limits."""
+    """A power law of assumed index, its norm from the direct solver: for limits.
+
+    Parameters
+    ----------
+    response
+        Counts and response.
+    reference
+        Reference energy.
+    index
+        That is assumed.
+    note
+        Why nothing was fitted.
+    """
     shape = PowerLawSpectralModel(amplitude=1e-12 * DNDE_UNIT, index=index, reference=reference)
     solved = solve(whole_problem(response, shape))
     model = shape.copy()
@@ -208,7 +262,17 @@ def assumed_fit(response: Response, reference: u.Quantity, index: float, note: s
 
 
 def whole_problem(response: Response, model: SpectralModel, min_off: float = 0.0) -> NormProblem:
-    """All bins in use as one problem for the norm of `model`."""
+    """All bins in use as one problem for the norm of `model`.
+
+    Parameters
+    ----------
+    response
+        Counts and response.
+    model
+        The shape.
+    min_off
+        Bins are merged until each has this many OFF counts.
+    """
     use = response.mask
     zero = np.zeros(int(use.sum()), dtype=np.intp)
     signal = response.predicted(model)[use]
@@ -216,144 +280,31 @@ def whole_problem(response: Response, model: SpectralModel, min_off: float = 0.0
     return merge_sparse(flat, min_off)
 
 
-def total_flux(
-    response: Response, model: SpectralModel, *, n_sigma_ul: float, min_off: float
-) -> dict[str, float]:
-    """Integral flux of all data above the threshold for a given shape, with its upper limit.
+def butterfly(
+    model: SpectralModel, low: u.Quantity, high: u.Quantity, n: int = 60
+) -> tuple[u.Quantity, u.Quantity, u.Quantity, u.Quantity]:
+    """A model with its 1 sigma band by error propagation.
+
+    Parameters
+    ----------
+    model
+        With the covariance of its parameters.
+    low, high
+        Ends of the energy range.
+    n
+        Number of energies.
 
     Returns
     -------
-    dict
-        ``e_min_tev``, ``e_max_tev``, ``flux``, ``flux_err``, ``flux_errn``, ``flux_errp``,
-        ``flux_ul`` (1/(cm2 s)), ``ts``, ``n_sigma_ul``.
+    tuple of astropy.units.Quantity
+        Energies, dN/dE, and the lower and upper end of its band.
     """
-    solved = solve(whole_problem(response, model, min_off), n_sigma_ul=n_sigma_ul)
-    edges, used = response.energy_edges_tev, np.flatnonzero(response.mask)
-    low, high = float(edges[used[0]]), float(edges[used[-1] + 1])
-    unit = float(model.integral(low * u.TeV, high * u.TeV).to_value("cm-2 s-1"))
-    out = {
-        "flux" + name.removeprefix("norm"): float(getattr(solved, name)[0]) * unit
-        for name in ("norm", "norm_err", "norm_errn", "norm_errp", "norm_ul")
-    }
-    return out | {
-        "e_min_tev": low,
-        "e_max_tev": high,
-        "ts": float(solved.ts[0]),
-        "n_sigma_ul": n_sigma_ul,
-    }
-
-
-@dataclass(frozen=True)
-class FluxPoints:
-    """Flux points: energies in TeV, norms relative to ``ref_dnde`` (1/(cm2 s TeV))."""
-
-    e_min_tev: FloatArray
-    e_max_tev: FloatArray
-    e_ref_tev: FloatArray
-    ref_dnde: FloatArray
-    n_on: FloatArray
-    n_off: FloatArray
-    alpha: FloatArray
-    excess: FloatArray
-    solved: NormResult
-
-
-def point_edges(
-    response: Response, points_per_decade: int, wanted_tev: Sequence[float] = ()
-) -> FloatArray:
-    """Edges of flux points: whole reconstructed bins from the threshold to the last counts.
-
-    Parameters
-    ----------
-    response
-        Stacked counts.
-    points_per_decade
-        About how many points.
-    wanted_tev
-        Edges asked for, snapped to the nearest edges of the axis instead.
-    """
-    edges = response.energy_edges_tev
-    if len(wanted_tev):
-        distance = np.abs(np.log(edges[:, None] / np.asarray(wanted_tev)[None, :]))
-        return np.asarray(edges[np.unique(np.argmin(distance, axis=0))])
-    used = np.flatnonzero(response.mask)
-    filled = used[(response.n_on[used] + response.n_off[used]) > 0]
-    if not used.size or not filled.size:
-        return np.array([])
-    per_decade = 1 / np.log10(edges[1] / edges[0])
-    width = max(round(float(per_decade) / points_per_decade), 1)
-    first, last = used[0], filled[-1] + 1
-    starts = list(range(first, last, width))
-    return np.asarray(edges[[*starts, min(starts[-1] + width, len(edges) - 1)]])
-
-
-def flux_points(
-    response: Response,
-    model: SpectralModel,
-    edges_tev: FloatArray,
-    *,
-    n_sigma_ul: float,
-    min_off: float = 0.0,
-) -> FluxPoints:
-    """Flux points of a fixed spectral shape by the direct solver.
-
-    Parameters
-    ----------
-    response
-        Stacked counts and response.
-    model
-        The shape; a norm is solved for in each bin, everything else is frozen.
-    edges_tev
-        Edges of the points; must be edges of the reconstructed axis.
-    n_sigma_ul
-        Upper limits at Delta TS = ``n_sigma_ul`` squared.
-    min_off
-        Reconstructed bins are merged within a point until each has this many OFF counts.
-    """
-    axis = response.energy_edges_tev
-    centres = np.sqrt(axis[:-1] * axis[1:])
-    group = np.searchsorted(edges_tev, centres, side="right") - 1
-    n_points = len(edges_tev) - 1
-    use = response.mask & (group >= 0) & (group < n_points)
-    signal = response.predicted(model)
-    index = group[use]
-
-    def total(values: FloatArray) -> FloatArray:
-        summed: FloatArray = np.bincount(index, values[use], n_points).astype(np.float64)
-        return summed
-
-    flat = problem(
-        response.n_on[use],
-        response.n_off[use],
-        response.alpha[use],
-        signal[use],
-        index,
-        n_points,
-    )
-    solved = solve(merge_sparse(flat, min_off), n_sigma_ul=n_sigma_ul)
-    e_ref = np.sqrt(edges_tev[:-1] * edges_tev[1:])
-    background, n_off = total(response.alpha * response.n_off), total(response.n_off)
-    return FluxPoints(
-        e_min_tev=edges_tev[:-1],
-        e_max_tev=edges_tev[1:],
-        e_ref_tev=e_ref,
-        ref_dnde=model(e_ref * u.TeV).to_value(DNDE_UNIT),
-        n_on=total(response.n_on),
-        n_off=n_off,
-        alpha=np.divide(background, n_off, out=np.full(n_points, np.nan), where=n_off > 0),
-        excess=total(response.n_on) - background,
-        solved=solved,
-    )
-
-
-def butterfly(
-    model: SpectralModel, low_tev: float, high_tev: float, n: int = 60
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Energies (TeV), dN/dE and its 1 sigma band (1/(cm2 s TeV)) by error propagation."""
-    energy = np.geomspace(low_tev, high_tev, n)
-    value, error = model.evaluate_error(energy * u.TeV)[:2]
+    energy = np.geomspace(low.to_value("TeV"), high.to_value("TeV"), n) * u.TeV
+    value, error = model.evaluate_error(energy)[:2]
     dnde = value.to_value(DNDE_UNIT)
     sigma = error.to_value(DNDE_UNIT)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.where(dnde > 0, sigma / dnde, np.nan)
-    return energy, dnde, dnde * np.exp(-relative), dnde * np.exp(relative)
+    band = (dnde, dnde * np.exp(-relative), dnde * np.exp(relative))
+    middle, lower, upper = (part * DNDE_UNIT for part in band)
+    return energy, middle, lower, upper

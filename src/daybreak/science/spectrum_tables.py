@@ -10,13 +10,24 @@ from astropy import units as u
 from astropy.table import Table
 from scipy.special import chdtr
 
+from daybreak.science.flux_points import FluxPoints
 from daybreak.science.limits import ul_convention
-from daybreak.science.spectrum import DNDE_UNIT, FluxPoints, SpectrumFits, butterfly
+from daybreak.science.spectrum import DNDE_UNIT, SpectrumFits, butterfly
 from daybreak.science.stack import Response
 
 
 def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.ndarray) -> Table:
-    """Counts per energy bin against the best model."""
+    """Counts per energy bin against the best model.
+
+    Parameters
+    ----------
+    response
+        Counts and response.
+    fits
+        The fits.
+    fitted
+        Bins that took part in the fit, shape (n,).
+    """
     background = response.alpha * response.n_off
     signal = response.predicted(fits.best.model)
     edges = response.energy_edges_tev
@@ -37,7 +48,15 @@ def spectrum_counts_table(response: Response, fits: SpectrumFits, fitted: np.nda
 
 
 def models_table(fits: SpectrumFits, total: Mapping[str, float]) -> Table:
-    """Parameters of all fitted models; covariance, choice and total flux in the header."""
+    """Parameters of all fitted models; covariance, choice and total flux in the header.
+
+    Parameters
+    ----------
+    fits
+        The fits.
+    total
+        What :func:`~daybreak.science.flux_points.total_flux` gave.
+    """
     rows = []
     header: dict[str, Any] = {}
     for fit in fits.fits:
@@ -82,17 +101,25 @@ def _pivot(model: Any) -> float:
     return value if np.isfinite(value) and value > 0 else float("nan")
 
 
-def butterfly_table(fits: SpectrumFits, low_tev: float, high_tev: float) -> Table:
-    """All models with their 1 sigma bands."""
+def butterfly_table(fits: SpectrumFits, low: u.Quantity, high: u.Quantity) -> Table:
+    """All models with their 1 sigma bands.
+
+    Parameters
+    ----------
+    fits
+        The fits.
+    low, high
+        Ends of the energy range.
+    """
     parts: dict[str, list[Any]] = {
         k: [] for k in ("model", "energy", "dnde", "dnde_low", "dnde_high")
     }
     for fit in fits.fits:
-        energy, dnde, low, high = butterfly(fit.model, low_tev, high_tev)
+        energy, *band = butterfly(fit.model, low, high)
         parts["model"] += [fit.name] * len(energy)
-        band = {"energy": energy, "dnde": dnde, "dnde_low": low, "dnde_high": high}
-        for key, values in band.items():
-            parts[key] += list(values)
+        parts["energy"] += energy.to_value("TeV").tolist()
+        for key, values in zip(("dnde", "dnde_low", "dnde_high"), band, strict=True):
+            parts[key] += values.to_value(DNDE_UNIT).tolist()
     table = Table(parts)
     table["energy"].unit = u.TeV
     for name in ("dnde", "dnde_low", "dnde_high"):
@@ -103,7 +130,19 @@ def butterfly_table(fits: SpectrumFits, low_tev: float, high_tev: float) -> Tabl
 def flux_points_table(
     points: FluxPoints, model: str, *, n_sigma_ul: float, ul_below_sigma: float
 ) -> Table:
-    """Flux points; readable by Gammapy as ``gadf-sed`` (it uses the dnde columns)."""
+    """Flux points; readable by Gammapy as ``gadf-sed`` (it uses the dnde columns).
+
+    Parameters
+    ----------
+    points
+        The flux points.
+    model
+        Name of the shape.
+    n_sigma_ul
+        Upper limits are at this many sigma.
+    ul_below_sigma
+        Limits are given below this significance.
+    """
     s = points.solved
     sqrt_ts = np.sqrt(s.ts) * np.sign(np.nan_to_num(s.norm, nan=1.0))
     table = Table(

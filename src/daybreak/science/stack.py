@@ -88,7 +88,15 @@ def _time(mjd_tt: float):  # type: ignore[no-untyped-def]
 
 
 def stack_runs(runs: Sequence[ReducedRun], method: str) -> SpectrumDatasetOnOff:
-    """Stack the runs with Gammapy: one dataset, free of the bias of many low-count ones."""
+    """Stack the runs with Gammapy: one dataset, free of the bias of many low-count ones.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    method
+        Which background: ``reflected`` or ``fov``.
+    """
     datasets = Datasets([to_dataset(run, method) for run in runs])
     return datasets.stack_reduce(name="stacked")
 
@@ -106,7 +114,13 @@ class Counts:
 
 
 def alpha_of(background: Background) -> FloatArray:
-    """ON over OFF acceptance per energy bin, NaN without OFF acceptance."""
+    """ON over OFF acceptance per energy bin, NaN without OFF acceptance.
+
+    Parameters
+    ----------
+    background
+        One background estimate.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(
             background.acceptance_off > 0,
@@ -116,7 +130,15 @@ def alpha_of(background: Background) -> FloatArray:
 
 
 def li_ma(n_on: float, n_off: float, alpha: float) -> float:
-    """Significance by Li & Ma 1983, eq. 17, negative for a deficit (Gammapy's implementation)."""
+    """Significance by Li & Ma 1983, eq. 17, negative for a deficit (Gammapy's implementation).
+
+    Parameters
+    ----------
+    n_on, n_off
+        Counts.
+    alpha
+        ON over OFF exposure.
+    """
     from gammapy.stats import WStatCountsStatistic
 
     if not np.isfinite(alpha) or alpha <= 0:
@@ -133,6 +155,15 @@ def total_counts(
 
     alpha is the mean weighted by OFF counts, so that alpha times OFF is the background; without
     OFF counts it is the ratio of the summed acceptances.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    method
+        Which background: ``reflected`` or ``fov``.
+    select
+        Energy bins that take part in place of each run's safe ones, shape (n,).
     """
     n_on = n_off = background = variance = acceptance_on = acceptance_off = 0.0
     for run in runs:
@@ -186,7 +217,13 @@ class Response:
     mask: BoolArray
 
     def predicted(self, model: SpectralModel) -> FloatArray:
-        """Signal counts per reconstructed bin for a spectral model."""
+        """Signal counts per reconstructed bin for a spectral model.
+
+        Parameters
+        ----------
+        model
+            Spectral model.
+        """
         edges = self.true_edges_tev * u.TeV
         flux = model.integral(edges[:-1], edges[1:]).to_value("cm-2 s-1")
         counts: FloatArray = np.nan_to_num(flux) @ self.matrix_cm2_s
@@ -199,7 +236,13 @@ class Response:
 
 
 def dataset_response(dataset: SpectrumDatasetOnOff) -> Response:
-    """Arrays of a (stacked) Gammapy dataset."""
+    """Arrays of a (stacked) Gammapy dataset.
+
+    Parameters
+    ----------
+    dataset
+        One run or a stack.
+    """
     reco = dataset.counts.geom.axes["energy"]
     true = dataset.exposure.geom.axes["energy_true"]
     exposure = dataset.exposure.quantity.to_value("cm2 s").ravel()
@@ -219,7 +262,15 @@ def dataset_response(dataset: SpectrumDatasetOnOff) -> Response:
 
 
 def run_response(run: ReducedRun, method: str) -> Response:
-    """Arrays of a single run."""
+    """Arrays of a single run.
+
+    Parameters
+    ----------
+    run
+        The run.
+    method
+        Which background: ``reflected`` or ``fov``.
+    """
     background = run.backgrounds[method]
     return Response(
         energy_edges_tev=run.energy_edges_tev,
@@ -233,7 +284,15 @@ def run_response(run: ReducedRun, method: str) -> Response:
 
 
 def usable_alpha(n_off: FloatArray, alpha: FloatArray) -> FloatArray:
-    """Alpha for the likelihood; bins without OFF exposure get 1 (their OFF counts are 0)."""
+    """Alpha for the likelihood; bins without OFF exposure get 1 (their OFF counts are 0).
+
+    Parameters
+    ----------
+    n_off
+        OFF counts, shape (n,).
+    alpha
+        ON over OFF exposure, shape (n,).
+    """
     return np.where(alpha > 0, alpha, np.where(n_off > 0, np.nan, 1.0))
 
 
@@ -245,7 +304,21 @@ def problem(
     group: np.ndarray,
     n_groups: int,
 ) -> NormProblem:
-    """Bundle bins of many problems for the direct solver."""
+    """Bundle bins of many problems for the direct solver.
+
+    Parameters
+    ----------
+    n_on, n_off
+        Counts per bin, shape (n,).
+    alpha
+        ON over OFF exposure, shape (n,).
+    signal
+        Expected signal counts for a norm of 1, shape (n,).
+    group
+        Problem that each bin belongs to, shape (n,).
+    n_groups
+        Number of problems.
+    """
     return NormProblem(
         np.asarray(n_on, dtype=float),
         np.asarray(n_off, dtype=float),

@@ -152,7 +152,17 @@ def _maximise(
 def disk_points(
     x_deg: float, y_deg: float, radius_deg: float, n: int = 200
 ) -> tuple[FloatArray, FloatArray]:
-    """Points spread evenly over a disk (Vogel's spiral)."""
+    """Points spread evenly over a disk (Vogel's spiral).
+
+    Parameters
+    ----------
+    x_deg, y_deg
+        Middle of the disk, degrees.
+    radius_deg
+        Its radius, degrees.
+    n
+        Number of points.
+    """
     k = np.arange(n) + 0.5
     r, angle = radius_deg * np.sqrt(k / n), np.pi * (1 + np.sqrt(5)) * k
     return x_deg + r * np.cos(angle), y_deg + r * np.sin(angle)

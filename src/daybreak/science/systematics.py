@@ -256,7 +256,13 @@ def parameter_shifts(
 
 
 def scatter_header(scatter: BackgroundScatter) -> dict[str, Any]:
-    """The scatter as JSON-able values for a table's header."""
+    """The scatter as JSON-able values for a table's header.
+
+    Parameters
+    ----------
+    scatter
+        What the null regions say.
+    """
     parts = {name: vars(getattr(scatter, name)) for name in ("norm", "tilt", "per_run")}
     return {
         **{name: dict(values) for name, values in parts.items()},

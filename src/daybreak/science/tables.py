@@ -18,7 +18,17 @@ from daybreak.science.stack import Counts, total_counts
 
 
 def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -> Table:
-    """Run table, one row per run used, in order of time."""
+    """Run table, one row per run used, in order of time.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    method
+        Which background: ``reflected`` or ``fov``.
+    config
+        Limits of the quality flags.
+    """
     rows = []
     for run in runs:
         info = run.info
@@ -76,7 +86,13 @@ def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -
 
 
 def counts_header(counts: Counts) -> dict[str, float]:
-    """Summed counts for a table header."""
+    """Summed counts for a table header.
+
+    Parameters
+    ----------
+    counts
+        Summed counts.
+    """
     return {key: float(value) for key, value in asdict(counts).items()}
 
 
@@ -139,7 +155,15 @@ def theta2_table(
 
 
 def cumulative_table(runs: Sequence[ReducedRun], method: str) -> Table:
-    """Counts and significance after each run."""
+    """Counts and significance after each run.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    method
+        Which background: ``reflected`` or ``fov``.
+    """
     rows = []
     livetime = 0.0
     for number, run in enumerate(runs, 1):
@@ -153,7 +177,15 @@ def cumulative_table(runs: Sequence[ReducedRun], method: str) -> Table:
 
 
 def regions_table(runs: Sequence[ReducedRun], method: str) -> Table:
-    """Pointings and ON regions of all runs, OFF regions where they are the background."""
+    """Pointings and ON regions of all runs, OFF regions where they are the background.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    method
+        Which background: ``reflected`` or ``fov``.
+    """
     rows = [
         {
             "obs_id": run.obs_id,
@@ -170,7 +202,13 @@ def regions_table(runs: Sequence[ReducedRun], method: str) -> Table:
 
 
 def circles_table(circles: Sequence[Circle]) -> Table:
-    """Excluded circles."""
+    """Excluded circles.
+
+    Parameters
+    ----------
+    circles
+        The circles.
+    """
     table = Table(
         {
             "name": np.array([c.name for c in circles], dtype=str),
@@ -189,7 +227,13 @@ def _degrees(table: Table) -> Table:
 
 
 def left_out_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Runs and files that are not used, with reasons."""
+    """Runs and files that are not used, with reasons.
+
+    Parameters
+    ----------
+    rows
+        With ``obs_id``, ``file``, ``stage`` and ``reason``.
+    """
     columns = ("obs_id", "file", "stage", "reason")
     data = {name: [row[name] for row in rows] for name in columns}
     dtypes = {"obs_id": int, "file": str, "stage": str, "reason": str}

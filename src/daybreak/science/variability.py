@@ -135,7 +135,19 @@ def blocks(
     intervals: Sequence[Any],
     p0: float,
 ) -> tuple[Block, ...]:
-    """Bayesian blocks of point measurements; one block for each stretch of constant flux."""
+    """Bayesian blocks of point measurements; one block for each stretch of constant flux.
+
+    Parameters
+    ----------
+    flux, error
+        Fluxes with their errors, shape (n,).
+    good
+        Bins with a measured flux, shape (n,).
+    intervals
+        Times of the bins.
+    p0
+        False-alarm probability.
+    """
     if np.count_nonzero(good) < 3:
         return ()
     start = np.array([i.start_mjd for i in intervals])[good]

@@ -54,7 +54,7 @@ def fit3d(inputs: Inputs, outputs: Outputs, params: Params) -> None:
             spectrum=chosen.spectrum,
             reference=1.0 * u.TeV if spectrum.reference is None else spectrum.reference,
             start_index=spectrum.assumed_index,
-            start_size_deg=max(setup.on.radius_deg / 2, _SMALLEST_START_DEG),
+            start_size=max(setup.on.radius_deg / 2, _SMALLEST_START_DEG) * u.deg,
             choice_sigma=chosen.choice_sigma,
         )
         log.info("chosen: %s", fits.choice)

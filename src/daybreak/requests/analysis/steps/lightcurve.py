@@ -34,17 +34,14 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     block = json.loads(Path(inputs["model"]).read_text(encoding="utf-8"))
     model = model_from_dict(block)
     own, shared = config.lightcurve, config.spectrum
-    edges = (own.energy_min, own.energy_max)
-    low, high = (None if e is None else e.to_value("TeV") for e in edges)
-    use = energy_selection(runs, low, high)
+    use = energy_selection(runs, own.energy_min, own.energy_max)
     if not use.any():
         raise StepSkipped("no energy range is above the threshold of every run")
     index = next((p.value for p in model.parameters if p.name in ("index", "alpha")), float("nan"))
-    minutes = float(own.minutes.to_value("min"))
     kinds = {
         "run": run_intervals(runs),
         "night": night_intervals(runs),
-        "minutes": minute_intervals(runs, minutes),
+        "minutes": minute_intervals(runs, own.minutes),
     }
     for name, intervals in kinds.items():
         curve = light_curve(
@@ -65,5 +62,5 @@ def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
             p0=own.bayesian_p0,
         )
         if name == "minutes":
-            table.meta["minutes"] = minutes
+            table.meta["minutes"] = float(own.minutes.to_value("min"))
         write_table(table, outputs[name], "lightcurve", params)

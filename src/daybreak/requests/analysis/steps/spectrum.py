@@ -22,14 +22,12 @@ from daybreak.requests.analysis.steps.common import (
 )
 from daybreak.science import spectrum_tables
 from daybreak.science.discarded import discarded_bins
+from daybreak.science.flux_points import flux_points, point_edges, total_flux
 from daybreak.science.run import ReducedRun
 from daybreak.science.spectrum import (
     SpectrumFits,
     assumed_fit,
     fit_models,
-    flux_points,
-    point_edges,
-    total_flux,
 )
 from daybreak.science.stack import dataset_response, stack_runs
 
@@ -140,7 +138,7 @@ def _write_spectrum(
     params: Params,
     notes: list[str],
 ) -> None:
-    wanted = [float(e.to_value("TeV")) for e in chosen.point_edges]
+    wanted = [float(e.to_value("TeV")) for e in chosen.point_edges] * u.TeV
     edges = point_edges(response, chosen.points_per_decade, wanted)
     if len(edges) < 2:
         raise StepSkipped("no counts above the energy threshold, neither ON nor OFF")
@@ -160,7 +158,7 @@ def _write_spectrum(
     models = spectrum_tables.models_table(fits, total)
     models.meta["notes"] = notes
     write_table(models, outputs["models"], step, params)
-    band = spectrum_tables.butterfly_table(fits, float(edges[0]), float(edges[-1]))
+    band = spectrum_tables.butterfly_table(fits, edges[0], edges[-1])
     write_table(band, outputs["butterfly"], step, params)
     model = fits.shape.to_dict(full_output=True)
     outputs["model"].write_text(json.dumps(model, indent=1, default=float), encoding="utf-8")
