@@ -283,7 +283,7 @@ def test_a_newer_ledger_is_left_alone(root):
 
 def test_an_older_ledger_is_brought_up_to_date(root, done, monkeypatch):
     more = (*ledger_schema.LEDGER, "ALTER TABLE steps ADD COLUMN colour TEXT NOT NULL DEFAULT ''")
-    monkeypatch.setattr("daybreak.ledger.ledger.LEDGER", more)
+    monkeypatch.setattr("daybreak.ledger.opened.LEDGER", more)
     assert _again(root, done)
     with sqlite3.connect(ledger_path(root)) as db:
         assert db.execute("PRAGMA user_version").fetchone()[0] == len(more)
@@ -293,7 +293,7 @@ def test_an_older_ledger_is_brought_up_to_date(root, done, monkeypatch):
 def test_a_migration_that_fails_changes_nothing(root, monkeypatch):
     Ledger(root).close()
     more = (*ledger_schema.LEDGER, "CREATE TABLE new (a);\nSELECT nonsense FROM nowhere")
-    monkeypatch.setattr("daybreak.ledger.ledger.LEDGER", more)
+    monkeypatch.setattr("daybreak.ledger.opened.LEDGER", more)
     with pytest.raises(LedgerError, match="nowhere"):
         Ledger(root)
     with sqlite3.connect(ledger_path(root)) as db:

@@ -20,7 +20,13 @@ _NETWORK = {
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system that a path lies on, e.g. ``ext4``; '' if it is not known."""
+    """Type of the file system that a path lies on, e.g. ``ext4``; '' if it is not known.
+
+    Parameters
+    ----------
+    path
+        Need not exist.
+    """
     try:
         lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
         target = path.resolve()
@@ -40,7 +46,13 @@ def file_system(path: Path) -> str:
 
 
 def is_network(kind: str) -> bool:
-    """Whether a type of file system is one that several hosts share."""
+    """Whether a type of file system is one that several hosts share.
+
+    Parameters
+    ----------
+    kind
+        As of `file_system`.
+    """
     return kind in _NETWORK
 
 
@@ -79,7 +91,20 @@ def open_database(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
 
 
 def database_error(path: Path, error: sqlite3.Error) -> Exception:
-    """An SQLite error as one that says what to do."""
+    """An SQLite error as one that says what to do.
+
+    Parameters
+    ----------
+    path
+        Of the database.
+    error
+        What SQLite raised.
+
+    Returns
+    -------
+    OutputError, DiskFullError or LedgerError
+        To be raised; which one depends on SQLite's code.
+    """
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return output_error(path, OSError(28, os.strerror(28), str(path)))
@@ -113,7 +138,13 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[st
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing; waits for other writers."""
+    """All or nothing; waits for other writers.
+
+    Parameters
+    ----------
+    connection
+        As of `open_database`.
+    """
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

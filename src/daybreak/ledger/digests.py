@@ -68,7 +68,15 @@ class Digests:
         return digest
 
     def learn(self, path: Path, digest: str) -> None:
-        """Take a worker's word for the digest of a file that it has just written."""
+        """Take a worker's word for the digest of a file that it has just written.
+
+        Parameters
+        ----------
+        path
+            Of the file; folders are passed over.
+        digest
+            Its SHA-256.
+        """
         try:
             found = path.stat()
         except OSError:
@@ -79,7 +87,13 @@ class Digests:
         self._known[path] = (mark, digest)
 
     def forget(self, path: Path) -> None:
-        """Compute it anew next time."""
+        """Compute it anew next time.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        """
         self._known.pop(path, None)
 
     def _stored(self, path: Path, mark: tuple[int, ...]) -> str:

@@ -43,6 +43,12 @@ ERRORS: dict[FailureKind, type[DaybreakError]] = {
 
 
 def kind_of(error: DaybreakError) -> FailureKind:
-    """The kind of failure that an error tells of; CODE for all that are of no other."""
+    """The kind of failure that an error tells of; CODE for all that are of no other.
+
+    Parameters
+    ----------
+    error
+        What the step raised.
+    """
     kinds = (k for k, cls in ERRORS.items() if cls is not EngineError and isinstance(error, cls))
     return next(kinds, FailureKind.CODE)

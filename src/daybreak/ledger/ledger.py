@@ -10,26 +10,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from daybreak._version import __version__
 from daybreak.errors import RequestNotFoundError
-from daybreak.ledger.database import (
-    database_error,
-    file_system,
-    is_network,
-    open_database,
-    transaction,
-)
-from daybreak.ledger.digests import Digests
 from daybreak.ledger.failure import FailureKind
 from daybreak.ledger.keys import StepKey, step_key
-from daybreak.ledger.places import ledger_path
-from daybreak.ledger.request import RequestInfo, RequestState
-from daybreak.ledger.schema import LEDGER
+from daybreak.ledger.opened import OpenLedger
 from daybreak.ledger.step import Plan, Step, StepResult, StepState
 from daybreak.ledger.transitions import check_step
 from daybreak.products.folder import remove_folder, size_of
@@ -37,7 +26,7 @@ from daybreak.products.folder import remove_folder, size_of
 _OPEN = (StepState.SUBMITTED.value, StepState.RUNNING.value)
 
 
-class Ledger:
+class Ledger(OpenLedger):
     """The ledger of one output folder, opened for one request.
 
     Parameters
@@ -47,82 +36,6 @@ class Ledger:
     request
         Whose steps are written.
     """
-
-    def __init__(self, root: Path, request: RequestInfo | None = None) -> None:
-        self.root = root
-        self.request = request or RequestInfo()
-        self.path = ledger_path(root)
-        self.db = open_database(self.path, LEDGER)
-        self.digests = Digests(self.db)
-        kind = file_system(self.path.parent)
-        self.notice = (
-            f"the ledger {self.path} lies on a network file system ({kind}): use it from one host "
-            "at a time"
-            if is_network(kind)
-            else ""
-        )
-
-    def close(self) -> None:
-        """Close the database."""
-        self.db.close()
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _write(self) -> Iterator[None]:
-        try:
-            with transaction(self.db):
-                yield
-        except sqlite3.Error as error:
-            raise database_error(self.path, error) from error
-
-    def _log(self, step: str | None, old: str, new: str, reason: str) -> None:
-        self.db.execute(
-            "INSERT INTO transitions (request, step, old, new, time, reason) VALUES (?,?,?,?,?,?)",
-            (self.request.id, step, old, new, time.time(), reason),
-        )
-
-    # the request ------------------------------------------------------------------------------
-
-    def enter(self) -> None:
-        """Enter the request, or bring what is known of it up to date.
-
-        The inbox has its state; here it is a copy that travels with the folder.
-        """
-        info, now = self.request, time.time()
-        changing = (json.dumps(dict(info.spec), default=str), info.engine, info.priority, info.key)
-        with self._write():
-            self.db.execute(
-                "INSERT INTO requests (id, key, kind, target, origin, requester, spec, engine, "
-                "priority, state, reason, created, updated) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
-                "ON CONFLICT (id) DO UPDATE SET spec=excluded.spec, engine=excluded.engine, "
-                "priority=excluded.priority, key=excluded.key",
-                (
-                    *(info.id, info.key, info.kind, info.target, info.origin, info.requester),
-                    *(changing[0], info.engine, info.priority, RequestState.PLANNED.value, ""),
-                    *(now, now),
-                ),
-            )
-
-    def copy_state(self, state: RequestState, reason: str = "") -> None:
-        """Note the state that the request has in the inbox.
-
-        Parameters
-        ----------
-        state, reason
-            The state, and why.
-        """
-        with self._write():
-            self.db.execute(
-                "UPDATE requests SET state=?, reason=?, updated=? WHERE id=?",
-                (state.value, reason, time.time(), self.request.id),
-            )
-
-    # plans and steps --------------------------------------------------------------------------
 
     def enter_plan(self, plan: Plan, digest: str, stage: int = 1) -> None:
         """Enter the steps of a plan; steps that are known keep their state and history.
@@ -217,14 +130,28 @@ class Ledger:
         return None
 
     def whole(self, step: Step, outputs: Mapping[str, str]) -> bool:
-        """Whether each product of a step is there with the digest that was recorded."""
+        """Whether each product of a step is there with the digest that was recorded.
+
+        Parameters
+        ----------
+        step
+            Whose products they are.
+        outputs
+            Name in the ledger to digest.
+        """
         return all(
             outputs.get(self.relative(path), "-") == self.digests.of(path)
             for path in step.outputs.values()
         )
 
     def relative(self, path: Path) -> str:
-        """A product's name in the ledger: relative to the folder, which may be moved."""
+        """A product's name in the ledger: relative to the folder, which may be moved.
+
+        Parameters
+        ----------
+        path
+            Of the product; outside the folder it is kept as it is.
+        """
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
     def _state_of(self, name: str) -> StepState | None:
@@ -234,7 +161,26 @@ class Ledger:
         return StepState(row["state"]) if row is not None else None
 
     def to(self, name: str, new: StepState, reason: str = "", **columns: Any) -> None:
-        """Take a step to another state inside a transaction; same state: only the columns."""
+        """Take a step to another state inside a transaction; same state: only the columns.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        new
+            The state that it gets.
+        reason
+            Why, for people.
+        **columns
+            Other columns of the table of steps, with their values.
+
+        Raises
+        ------
+        RequestNotFoundError
+            If the request has no such step.
+        LedgerError
+            If a step can't go from its state to this one.
+        """
         old = self._state_of(name)
         if old is None:
             raise RequestNotFoundError(f"no step {name!r} in request {self.request.id!r}")
@@ -277,28 +223,56 @@ class Ledger:
         return number
 
     def remark(self, name: str, text: str) -> None:
-        """Note how far a step that runs has come; its state stays."""
+        """Note how far a step that runs has come; its state stays.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        text
+            For people; takes the place of the state's reason.
+        """
         with self._write():
             state = self._state_of(name)
             if state is not None and not state.ended:
                 self.to(name, state, text)
 
     def key_of(self, name: str) -> str | None:
-        """The key a step was last begun with; '' if it was asked for again, None if never begun."""
+        """The key a step was last begun with; '' if it was asked for again, None if never begun.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        """
         row = self.db.execute(
             "SELECT key FROM steps WHERE request=? AND name=?", (self.request.id, name)
         ).fetchone()
         return row["key"] if row is not None and self.attempts(name) else None
 
     def attempts(self, name: str) -> int:
-        """How many attempts a step has had, in all runs of the request."""
+        """How many attempts a step has had, in all runs of the request.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        """
         row = self.db.execute(
             "SELECT MAX(number) FROM attempts WHERE request=? AND step=?", (self.request.id, name)
         ).fetchone()
         return int(row[0] or 0)
 
     def started(self, name: str, number: int, note: Mapping[str, Any]) -> None:
-        """A worker has begun with a step."""
+        """A worker has begun with a step.
+
+        Parameters
+        ----------
+        name, number
+            The step, and which attempt at it.
+        note
+            What the worker has noted: ``host``, ``pid``, ``job``, ``started``.
+        """
         with self._write():
             self.to(name, StepState.RUNNING, f"on {note.get('host', '?')}")
             self._attempt(name, number, StepState.RUNNING, note)
@@ -315,7 +289,17 @@ class Ledger:
     def attempt_failed(
         self, name: str, number: int, kind: FailureKind, reason: str, note: Mapping[str, Any]
     ) -> None:
-        """An attempt failed and the step is tried again."""
+        """An attempt failed and the step is tried again.
+
+        Parameters
+        ----------
+        name, number
+            The step, and which attempt at it.
+        kind, reason
+            Why it failed, for programs and for people.
+        note
+            What the worker has noted; may be empty.
+        """
         with self._write():
             self.to(name, StepState.PENDING, reason)
             ended = {"ended": time.time()} | dict(note) | {"kind": kind.value, "reason": reason}
@@ -380,7 +364,13 @@ class Ledger:
             )
 
     def forget_outputs(self, step: Step) -> None:
-        """Remove products of an earlier run of a step that now failed or was skipped."""
+        """Remove products of an earlier run of a step that now failed or was skipped.
+
+        Parameters
+        ----------
+        step
+            Whose products they are.
+        """
         for path in step.outputs.values():
             if path.is_dir():
                 remove_folder(path)
@@ -389,7 +379,13 @@ class Ledger:
             self.digests.forget(path)
 
     def again(self, name: str) -> None:
-        """A step that has ended is to be made again, whatever is there."""
+        """A step that has ended is to be made again, whatever is there.
+
+        Parameters
+        ----------
+        name
+            Of the step.
+        """
         with self._write():
             self.to(name, StepState.PENDING, "asked for again", key="")
 

@@ -75,6 +75,16 @@ class FolderRequest:
 def reading(root: Path) -> Iterator[sqlite3.Connection]:
     """The ledger of a folder.
 
+    Parameters
+    ----------
+    root
+        The output folder.
+
+    Yields
+    ------
+    sqlite3.Connection
+        To read from.
+
     Raises
     ------
     RequestNotFoundError
@@ -150,7 +160,20 @@ def looks_damaged(root: Path) -> str:
 
 
 def steps(root: Path, request: str) -> list[StepView]:
-    """The steps of a request's newest plan, in its order."""
+    """The steps of a request's newest plan, in its order.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+    request
+        Id of the request.
+
+    Raises
+    ------
+    RequestNotFoundError, LedgerError
+        As `reading` does.
+    """
     with reading(root) as db:
         rows = db.execute(
             "SELECT s.*, a.number, a.host, a.job, a.peak_mb FROM steps s LEFT JOIN attempts a ON "
@@ -180,7 +203,27 @@ def steps(root: Path, request: str) -> list[StepView]:
 
 
 def history(root: Path, request: str, step: str) -> dict[str, list[dict[str, Any]]]:
-    """Attempts, products and transitions of a step."""
+    """Attempts, products and transitions of a step.
+
+    Parameters
+    ----------
+    root
+        The output folder.
+    request
+        Id of the request.
+    step
+        Name of the step.
+
+    Returns
+    -------
+    dict
+        ``attempts``, ``products`` and ``transitions``, each a list of rows.
+
+    Raises
+    ------
+    RequestNotFoundError, LedgerError
+        As `reading` does.
+    """
     with reading(root) as db:
         found = {
             "attempts": "SELECT * FROM attempts WHERE request=? AND step=? ORDER BY number",
