@@ -174,11 +174,11 @@ def read_run(path: Path, *, maps: bool = False) -> ReducedRun:
 
 
 def _from_hdulist(hdulist: fits.HDUList, maps: bool) -> ReducedRun:
-    block = json.loads(hdulist["INFO"].data.tobytes())
-    names = {hdu.name for hdu in hdulist}
+    hdus = {hdu.name: hdu for hdu in hdulist}  # a list looks through all of them for each name
+    block = json.loads(hdus["INFO"].data.tobytes())
     backgrounds = {}
     for name in block["backgrounds"]:
-        table, events = hdulist[f"{name}_BKG"], hdulist[f"{name}_OFF_EVENTS"]
+        table, events = hdus[f"{name.upper()}_BKG"], hdus[f"{name.upper()}_OFF_EVENTS"]
         backgrounds[name] = Background(
             _column(table, "COUNTS_OFF"),
             _column(table, "ACCEPTANCE_ON"),
@@ -187,24 +187,24 @@ def _from_hdulist(hdulist: fits.HDUList, maps: bool) -> ReducedRun:
             _column(events, "ENERGY"),
         )
     theta2 = None
-    if "THETA2" in names:
-        hdu = hdulist["THETA2"]
+    if "THETA2" in hdus:
+        hdu = hdus["THETA2"]
         theta2 = Theta2Counts(*(_column(hdu, c) for c in ("N_ON", "N_OFF", "N_POSITIONS")))
-    gti = hdulist["GTI"]
+    gti = hdus["GTI"]
     return ReducedRun(
         info=block["info"],
-        energy_edges_tev=_edges(hdulist["RECO"]),
-        true_edges_tev=_edges(hdulist["TRUE"]),
-        counts_on=_column(hdulist["RECO"], "COUNTS_ON"),
-        on_time_mjd=_column(hdulist["ON_EVENTS"], "TIME"),
-        on_energy_tev=_column(hdulist["ON_EVENTS"], "ENERGY"),
-        exposure_cm2_s=_column(hdulist["TRUE"], "EXPOSURE"),
-        edisp=_column(hdulist["TRUE"], "EDISP"),
-        mask_safe=_column(hdulist["RECO"], "MASK_SAFE") > 0,
+        energy_edges_tev=_edges(hdus["RECO"]),
+        true_edges_tev=_edges(hdus["TRUE"]),
+        counts_on=_column(hdus["RECO"], "COUNTS_ON"),
+        on_time_mjd=_column(hdus["ON_EVENTS"], "TIME"),
+        on_energy_tev=_column(hdus["ON_EVENTS"], "ENERGY"),
+        exposure_cm2_s=_column(hdus["TRUE"], "EXPOSURE"),
+        edisp=_column(hdus["TRUE"], "EDISP"),
+        mask_safe=_column(hdus["RECO"], "MASK_SAFE") > 0,
         gti_mjd=np.column_stack([_column(gti, "START"), _column(gti, "STOP")]),
         backgrounds=backgrounds,
         theta2=theta2,
-        maps={n: hdulist[f"MAP_{n}"].data for n in block["maps"]} if maps else {},
+        maps={n: hdus[f"MAP_{n.upper()}"].data for n in block["maps"]} if maps else {},
         regions=tuple((r[0], Circle(*r[1:])) for r in block["regions"]),
-        null=_read_null(hdulist["NULL_REGIONS"]) if "NULL_REGIONS" in names else None,
+        null=_read_null(hdus["NULL_REGIONS"]) if "NULL_REGIONS" in hdus else None,
     )

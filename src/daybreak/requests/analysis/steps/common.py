@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from astropy.table import Table
 
 from daybreak.config.analysis import AnalysisConfig
@@ -71,8 +73,32 @@ def reduced_runs(inputs: Inputs, *, maps: bool = False) -> list[ReducedRun]:
     maps
         Read the images, too.
     """
-    runs = [read_run(Path(p), maps=maps) for p in inputs.get("runs", ())]
+    paths = [Path(p) for p in inputs.get("runs", ())]
+    runs = [read_run(path, maps=True) if maps else _read(path) for path in paths]
     return sorted(runs, key=lambda r: (float(r.gti_mjd[0, 0]), r.obs_id))
+
+
+def _read(path: Path) -> ReducedRun:
+    try:
+        state = path.stat()
+    except OSError:
+        return read_run(path)  # which says what is wrong
+    return _kept(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)  # a worker does several steps of an analysis, all on the same runs
+def _kept(path: Path, mtime_ns: int, size: int) -> ReducedRun:
+    """A run without its images; its arrays are not writable, as several steps share them."""
+    run = read_run(path)
+    for value in (*vars(run).values(), *_nested(run)):
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return run
+
+
+def _nested(run: ReducedRun) -> list[Any]:
+    parts = [*run.backgrounds.values(), run.theta2]
+    return [value for part in parts if part is not None for value in vars(part).values()]
 
 
 def read_summary(inputs: Inputs) -> dict[str, Any]:
