@@ -195,6 +195,11 @@ def demo(
 def raise_for_failures(result: DemoResult) -> None:
     """Raise what says which steps of the demonstration failed, if any did.
 
+    Parameters
+    ----------
+    result
+        Both of its analyses are looked at.
+
     Raises
     ------
     PartialResultError
@@ -253,7 +258,24 @@ def _simulate(folder: Path, seed: int, progress: Progress | None, stop: StopToke
 def simulate(
     inputs: Mapping[str, Any], outputs: Mapping[str, Path], params: Mapping[str, Any], host: Host
 ) -> None:
-    """Write the store of the demonstration's night, with its truth."""
+    """Write the store of the demonstration's night, with its truth.
+
+    Parameters
+    ----------
+    inputs
+        None are read.
+    outputs
+        ``store``, the folder.
+    params
+        ``seed`` of the random numbers.
+    host
+        Hears of each run, and says when to stop.
+
+    Raises
+    ------
+    StepStopped
+        If it has to end early.
+    """
     from astropy.coordinates import SkyCoord
 
     from daybreak.simulate import Field, crab_like, simulate_store

@@ -98,11 +98,25 @@ class Layout:
     digest: str
 
     def table(self, name: str) -> Path:
-        """The file of a result table."""
+        """The file of a result table.
+
+        Parameters
+        ----------
+        name
+            A key of the result tables, such as ``theta2`` or ``lc_night``.
+        """
         return self.out / "results" / _TABLES[name]
 
     def step(self, name: str, function: str = "", **values: Any) -> Step:
-        """A step with the settings that it declares; by default its function has its name."""
+        """A step with the settings that it declares.
+
+        Parameters
+        ----------
+        name, function
+            Of the step; and of its module and the function in it, empty: as `name`.
+        **values
+            Other fields of the step.
+        """
         function = function or name
         return Step(
             name=name,
@@ -120,7 +134,7 @@ def plan_analysis(
     selection: Selection,
     notes: Sequence[str] = (),
 ) -> Plan:
-    """Lay out the steps of an analysis.
+    """Lay out the steps of an analysis, up to the report.
 
     Parameters
     ----------
@@ -134,11 +148,6 @@ def plan_analysis(
         The chosen runs.
     notes
         Sentences for the report.
-
-    Returns
-    -------
-    Plan
-        Every step up to the report.
     """
     region = on_region(config, target)
     radii = [run_radius_deg(region, run) for run in selection.runs]

@@ -110,7 +110,20 @@ def reduction_setup(
 
 
 def cube_setup(config: AnalysisConfig, setup: Setup) -> Setup:
-    """JSON-able parameters of :class:`daybreak.science.cube.CubeSetup`."""
+    """JSON-able parameters of :class:`daybreak.science.cube.CubeSetup`.
+
+    Parameters
+    ----------
+    config
+        The resolved configuration.
+    setup
+        How runs are reduced: ON region, exclusions and largest offset are the same.
+
+    Returns
+    -------
+    dict
+        Lengths in degrees, energies in TeV.
+    """
     fit, spectrum = config.fit3d, config.spectrum
     return {
         "on": setup["on"],

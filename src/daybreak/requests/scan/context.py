@@ -28,7 +28,19 @@ TIME_CONVENTION = (
 
 
 def fits_from(prepared: PreparedScan) -> Any:
-    """Fits at directions, from one vertex."""
+    """Fits at directions, from one vertex.
+
+    Parameters
+    ----------
+    prepared
+        The scan's event and likelihood.
+
+    Returns
+    -------
+    callable
+        Of zenith and azimuth (rad, shape (n,)) and a vertex (x, y, z in m, t in ns); gives -log L,
+        shape (n,), and the fitted vertices, shape (n, 4).
+    """
 
     def evaluate(zenith: Any, azimuth: Any, vertex: Any) -> tuple[Any, Any]:
         seeds = np.asarray(vertex, float).reshape(1, 1, 4)
@@ -47,7 +59,24 @@ def fits_from(prepared: PreparedScan) -> Any:
 def scan_context(
     prepared: PreparedScan, tree: Tree, run: ScanRun, pool: dict[str, Any], result: ScanOutcome
 ) -> dict[str, Any]:
-    """What is no table."""
+    """What the report needs and no table holds.
+
+    Parameters
+    ----------
+    prepared
+        Event, likelihood and settings.
+    tree, run
+        The pixels that were fitted, and how that went.
+    pool
+        ``engine``, ``workers`` and ``resumed_pixels``.
+    result
+        Minima, contours and their levels.
+
+    Returns
+    -------
+    dict
+        What JSON can hold.
+    """
     from daybreak.neutrino.labels import labels
 
     event, best = prepared.event, result.best

@@ -206,7 +206,18 @@ def _refuse(event: Event, force: bool) -> str:
 
 
 def to_local(prepared: PreparedScan) -> Any:
-    """From ICRS to zenith and azimuth at the time of the event (rad)."""
+    """From ICRS to zenith and azimuth at the time of the event (rad).
+
+    Parameters
+    ----------
+    prepared
+        Its event has the time.
+
+    Returns
+    -------
+    callable
+        Of right ascension and declination (rad); gives zenith and azimuth (rad).
+    """
     from daybreak.neutrino import coordinates
 
     start = prepared.event.header.start

@@ -49,7 +49,18 @@ class Sender:
         self._thread.start()
 
     def submit(self, payload: Mapping[str, Any]) -> Future[dict[str, Any]]:
-        """Send a block; the future fails with an error of :mod:`daybreak.errors`."""
+        """Send a block of pixels.
+
+        Parameters
+        ----------
+        payload
+            As :func:`daybreak.neutrino.scan.work.scan_block` takes it.
+
+        Returns
+        -------
+        Future
+            The fits of the block; fails with an error of :mod:`daybreak.errors`.
+        """
         answer: Future[dict[str, Any]] = Future()
         with self._lock:
             self._waiting.add(answer)

@@ -55,7 +55,17 @@ def _extension_notes(found: Mapping[str, Any] | None) -> list[str]:
 
 
 def context(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """What all tables have in common, and what could not be made."""
+    """What all tables have in common, and what could not be made.
+
+    Parameters
+    ----------
+    inputs
+        ``summary`` of the counts step, and ``made``, the tables that there are.
+    outputs
+        ``context``, a JSON file.
+    params
+        ``setup``, ``facts`` and ``notes`` of the plan; ``upstream``, how each step ended.
+    """
     summary = read_summary(inputs)
     setup = ReductionSetup.from_dict(params["setup"])
     failures = [

@@ -56,7 +56,24 @@ def _left_out(params: Params) -> list[dict[str, Any]]:
 
 
 def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Run table, theta², cumulative significance; decides on the background method."""
+    """Run table, theta², cumulative significance; decides on the background method.
+
+    Parameters
+    ----------
+    inputs
+        ``runs``, the reduced runs that there are.
+    outputs
+        A table each for ``runs``, ``left_out``, ``theta2``, ``cumulative``, ``regions`` and
+        ``exclusion``; ``summary``, a JSON file for the steps that follow.
+    params
+        ``setup``, ``left_out`` (runs that were not selected), ``runs`` (number and file by step),
+        ``upstream`` (how each reduction ended).
+
+    Raises
+    ------
+    NoDataError
+        If no run could be used.
+    """
     config = settings(params)
     runs = reduced_runs(inputs)
     left_out = _left_out(params)

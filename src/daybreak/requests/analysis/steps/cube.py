@@ -15,7 +15,22 @@ from daybreak.science.surface import Surface
 
 
 def cube(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Make the cube of a run, with the threshold and the surface of its reduction."""
+    """Make the cube of a run, with the threshold and the surface of its reduction.
+
+    Parameters
+    ----------
+    inputs
+        ``run``, the reduced run.
+    outputs
+        ``cube``, a FITS file of Gammapy.
+    params
+        ``obs_id``, ``hdus`` (where its data and responses lie), ``cube`` (a `CubeSetup`).
+
+    Raises
+    ------
+    UnusableRunError
+        If the run's files can't be used.
+    """
     hdus = {
         h["kind"]: HduLocation(h["kind"], h["hdu_class"], Path(h["path"]), h["hdu"])
         for h in params["hdus"]

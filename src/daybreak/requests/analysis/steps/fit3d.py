@@ -30,7 +30,22 @@ _SMALLEST_START_DEG = 0.05
 
 
 def fit3d(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Fit the spatial models to the cubes and choose one."""
+    """Fit the spatial models to the cubes and choose one.
+
+    Parameters
+    ----------
+    inputs
+        ``cubes`` of the runs that have one, and ``summary`` of the counts step.
+    outputs
+        ``fit3d``, a table, and ``residuals``, a FITS file.
+    params
+        ``cube`` (a `CubeSetup`) and the settings.
+
+    Raises
+    ------
+    StepSkipped
+        Without a cube, or where the source is too faint for a fit.
+    """
     config = settings(params)
     chosen, spectrum = config.fit3d, config.spectrum
     paths = [Path(path) for path in inputs.get("cubes", ())]

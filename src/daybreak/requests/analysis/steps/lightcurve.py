@@ -26,7 +26,22 @@ from daybreak.science.spectrum import model_from_dict
 
 
 def lightcurve(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Light curves per run, per night and in short bins."""
+    """Light curves per run, per night and in short bins.
+
+    Parameters
+    ----------
+    inputs
+        ``runs``, ``summary`` of the counts step, and ``model`` of the spectrum where there is one.
+    outputs
+        A table each for ``run``, ``night`` and ``minutes``.
+    params
+        Of the step; the settings tell bins and energies.
+
+    Raises
+    ------
+    StepSkipped
+        Without a spectrum, or without an energy range above every run's threshold.
+    """
     config = settings(params)
     if "model" not in inputs:
         raise StepSkipped("no light curve: it needs the spectrum, which was not made")

@@ -20,7 +20,22 @@ from daybreak.science.run import ReductionSetup
 
 
 def maps(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Stacked sky maps and the distribution of their significances."""
+    """Stacked sky maps and the distribution of their significances.
+
+    Parameters
+    ----------
+    inputs
+        ``runs``, the reduced runs.
+    outputs
+        ``maps``, a FITS file, and ``significance``, a table.
+    params
+        ``setup`` and the settings.
+
+    Raises
+    ------
+    StepSkipped
+        If no run has images.
+    """
     config = settings(params)
     runs = [run for run in reduced_runs(inputs, maps=True) if run.maps]
     if not runs:

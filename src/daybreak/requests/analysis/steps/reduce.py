@@ -16,7 +16,22 @@ from daybreak.science.run_io import write_run
 
 
 def reduce(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Reduce one run."""
+    """Reduce one run.
+
+    Parameters
+    ----------
+    inputs
+        Not looked at: the plan lists the run's files there, so that a change is seen.
+    outputs
+        ``run``, a FITS file.
+    params
+        ``obs_id``, ``hdus`` (where its data and responses lie), ``setup``.
+
+    Raises
+    ------
+    UnusableRunError
+        If the run's files can't be used.
+    """
     hdus = {
         h["kind"]: HduLocation(h["kind"], h["hdu_class"], Path(h["path"]), h["hdu"])
         for h in params["hdus"]

@@ -35,7 +35,23 @@ log = logging.getLogger(__name__)
 
 
 def spectrum(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Fits on the stacked data, the choice of a model, flux points."""
+    """Fits on the stacked data, the choice of a model, flux points.
+
+    Parameters
+    ----------
+    inputs
+        ``runs``, and ``summary`` of the counts step.
+    outputs
+        A table each for ``counts``, ``models``, ``butterfly`` and ``flux_points``; ``model``, the
+        chosen one as JSON.
+    params
+        Of the step; the settings tell models, energies and limits.
+
+    Raises
+    ------
+    StepSkipped
+        Without exposure or counts above the energy threshold.
+    """
     chosen = settings(params).spectrum
     runs, summary = used_runs(inputs)
     dataset = stack_runs(runs, summary["method"])

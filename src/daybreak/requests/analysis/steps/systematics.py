@@ -25,7 +25,23 @@ _NO_REGIONS = (
 
 
 def systematics(inputs: Inputs, outputs: Outputs, params: Params) -> None:
-    """Measure norm and tilt of the background in null regions and repeat the fit with them."""
+    """Measure norm and tilt of the background in null regions and repeat the fit with them.
+
+    Parameters
+    ----------
+    inputs
+        ``runs``, ``summary`` of the counts step, ``model`` and ``models`` of the spectrum where
+        there is one.
+    outputs
+        ``systematics``, a table; empty where the spectrum's index is assumed.
+    params
+        Of the step; the settings tell the energies of the fit.
+
+    Raises
+    ------
+    StepSkipped
+        Without a spectrum, or if no run has regions without a source.
+    """
     if "model" not in inputs:
         raise StepSkipped("no systematic errors: they need the spectrum, which was not made")
     chosen = settings(params).spectrum

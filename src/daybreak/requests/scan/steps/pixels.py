@@ -33,7 +33,26 @@ log = logging.getLogger(__name__)
 def pixels(
     inputs: Mapping[str, Any], outputs: Mapping[str, Path], params: Mapping[str, Any], host: Host
 ) -> None:
-    """Fit the pixels that are missing, until the scan is complete."""
+    """Fit the pixels that are missing, until the scan is complete.
+
+    Parameters
+    ----------
+    inputs
+        ``event``, and where they are given ``gcd``, ``geometry`` and ``ice``.
+    outputs
+        ``pixels``, the journal of the fits, and ``run``, a JSON file on how it went.
+    params
+        As for `prepare_scan`.
+    host
+        Gives the workers, hears how far it is, and says when to stop.
+
+    Raises
+    ------
+    StepStopped
+        If it has to end before the scan is complete; what was fitted is kept.
+    EventError, ConfigError
+        As `prepare_scan` does.
+    """
     prepared = prepare_scan(inputs, params)
     work = host.work(STEP)
     earlier = host.root / ".daybreak" / "scan" / JOURNAL

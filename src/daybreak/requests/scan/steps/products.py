@@ -41,7 +41,24 @@ FOLDERS = ("results", "figures", "skyreader")
 def products(
     inputs: Mapping[str, Any], outputs: Mapping[str, Path], params: Mapping[str, Any], host: Host
 ) -> None:
-    """Write everything that is made from the pixels, or from those that there are so far."""
+    """Write everything that is made from the pixels, or from those that there are so far.
+
+    Parameters
+    ----------
+    inputs
+        Those of the step before, and its ``pixels`` and ``run`` if it was completed.
+    outputs
+        Those of `FILES`, and the folders `FOLDERS`.
+    params
+        As for `prepare_scan`.
+    host
+        Has the folder in which an incomplete scan lies.
+
+    Raises
+    ------
+    StepSkipped
+        If no pixel was fitted yet.
+    """
     files = {name: path for name, path in inputs.items() if name not in ("pixels", "run")}
     prepared = prepare_scan(files, params)
     kept = work_folder(host.root, PIXELS)
