@@ -92,6 +92,21 @@ def seeded_rt(
     are HLC pulses linked to at least `seed_links` other HLC pulses; what is linked to a kept pulse
     is kept, for at most `iterations` rounds. (The settings are those of IceCube's realtime stream.)
 
+    Parameters
+    ----------
+    pulses
+        The pulses.
+    geometry
+        Positions of the DOMs.
+    radius_m
+        Radius within which hits belong together, m.
+    time_ns
+        Time within which they do, ns.
+    seed_links
+        Links that a hit needs to be a seed.
+    iterations
+        How often the set is extended.
+
     Raises
     ------
     EventError
@@ -111,7 +126,15 @@ def seeded_rt(
 
 
 def best_window(time_ns: NDArray[np.float64], width_ns: float = WINDOW_NS) -> NDArray[np.bool_]:
-    """Return the mask of the times inside the window of `width_ns` that holds most of them."""
+    """Return the mask of the times inside the window of `width_ns` that holds most of them.
+
+    Parameters
+    ----------
+    time_ns
+        Times of the pulses, ns, shape (n,).
+    width_ns
+        Length of the window, ns.
+    """
     if not len(time_ns):
         return np.zeros(0, dtype=bool)
     ordered = np.sort(time_ns)

@@ -59,6 +59,11 @@ def edge_strings(geometry: Geometry) -> NDArray[np.int16]:
     """Return the strings at the side of the detector.
 
     Seen from such a string the neighbours within 180 m leave an angle of more than 150 deg free.
+
+    Parameters
+    ----------
+    geometry
+        Positions of the DOMs.
     """
     strings = np.unique(geometry.string)
     at = np.searchsorted(strings, geometry.string)
@@ -77,7 +82,13 @@ def edge_strings(geometry: Geometry) -> NDArray[np.int16]:
 
 
 def outer_layer(geometry: Geometry) -> NDArray[np.bool_]:
-    """Return the mask of the DOMs at the sides, in the top 90 m and in the lowest 10 m."""
+    """Return the mask of the DOMs at the sides, in the top 90 m and in the lowest 10 m.
+
+    Parameters
+    ----------
+    geometry
+        Positions of the DOMs.
+    """
     z = geometry.xyz_m[:, 2]
     side = np.isin(geometry.string, edge_strings(geometry))
     return np.asarray(side | (z > z.max() - TOP_LAYER_M) | (z < z.min() + BOTTOM_LAYER_M))
@@ -88,6 +99,13 @@ def beginning(time_ns: NDArray[np.float64], charge_pe: NDArray[np.float64]) -> s
 
     It ends where the charge of the last 3 us first reaches 250 photoelectrons, or a quarter of all
     charge if that is less.
+
+    Parameters
+    ----------
+    time_ns
+        Times in ns, shape (n,).
+    charge_pe
+        Charges in photoelectrons, shape (n,).
     """
     running = np.concatenate([[0.0], np.cumsum(charge_pe)])
     low = np.searchsorted(time_ns, time_ns - START_WINDOW_NS, side="left")
@@ -162,6 +180,11 @@ def assess(event: Event) -> Containment:
 def containment(event: Event) -> str:
     """Return why an event has no track to fit, empty if nothing speaks against one.
 
+    Parameters
+    ----------
+    event
+        The event.
+
     Raises
     ------
     EventError
@@ -172,7 +195,13 @@ def containment(event: Event) -> str:
 
 
 def label(event: Event) -> Event:
-    """Return the event with the labels that its readers must see: ``contained``, ``few-doms``."""
+    """Return the event with the labels that its readers must see: ``contained``, ``few-doms``.
+
+    Parameters
+    ----------
+    event
+        The event.
+    """
     labels = ["contained"] if containment(event) else []
     if clean(event).n_doms < FEW_DOMS:
         labels.append("few-doms")

@@ -154,6 +154,13 @@ def project(ra0: float, dec0: float, ra: Floats, dec: Floats) -> tuple[Floats, F
     """Lambert's azimuthal equal-area projection around (ra0, dec0), all in radians; x to the east.
 
     Snyder 1987 (USGS PP 1395), equations 24-2 to 24-4. Plane areas are solid angles.
+
+    Parameters
+    ----------
+    ra0, dec0
+        Centre of the plane, radians.
+    ra, dec
+        Places, radians.
     """
     cosine = np.sin(dec0) * np.sin(dec) + np.cos(dec0) * np.cos(dec) * np.cos(ra - ra0)
     k = np.sqrt(2.0 / np.maximum(1.0 + cosine, 1e-12))
@@ -163,7 +170,15 @@ def project(ra0: float, dec0: float, ra: Floats, dec: Floats) -> tuple[Floats, F
 
 
 def unproject(ra0: float, dec0: float, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Inverse of :func:`project`, equations 20-14, 20-15, 24-16; ra between 0 and 2 pi."""
+    """Inverse of :func:`project`, equations 20-14, 20-15, 24-16; ra between 0 and 2 pi.
+
+    Parameters
+    ----------
+    ra0, dec0
+        Centre of the plane, radians.
+    x, y
+        Coordinates on the plane.
+    """
     rho = np.hypot(x, y)
     c = 2 * np.arcsin(np.clip(rho / 2, 0, 1))
     safe = np.where(rho > 0, rho, 1.0)
@@ -352,6 +367,15 @@ def contains(contour: Contour, ra_deg: float, dec_deg: float) -> bool:
     The first line on the way east decides, by the side it turns to us: lines run with the region
     on their right, seen with east to the right. Counting lines would not do on a sphere, where a
     line around a direction is one around its antipode too.
+
+    Parameters
+    ----------
+    contour
+        The contour.
+    ra_deg
+        Right ascension, degrees.
+    dec_deg
+        Declination, degrees.
     """
     return _inside([np.radians(line) for line in contour.polygons], ra_deg, dec_deg)
 

@@ -25,7 +25,15 @@ MAX_DOM_KEY = 1 << 16
 
 
 def dom_keys(string: NDArray[Any], om: NDArray[Any]) -> NDArray[np.int64]:
-    """Return one sortable whole number for each DOM: string first, then position on the string."""
+    """Return one sortable whole number for each DOM: string first, then position on the string.
+
+    Parameters
+    ----------
+    string
+        Numbers of strings, shape (n,).
+    om
+        Numbers of DOMs on their strings, shape (n,).
+    """
     return np.asarray(string).astype(np.int64) * MAX_DOM_KEY + np.asarray(om).astype(np.int64)
 
 
@@ -60,6 +68,21 @@ class Pulses:
     ) -> Pulses:
         """Make pulses from any columns of one length, and put them in order.
 
+        Parameters
+        ----------
+        string
+            Numbers of strings, shape (n,).
+        om
+            Numbers of DOMs on their strings, shape (n,).
+        time_ns
+            Times in ns, shape (n,).
+        charge_pe
+            Charges in photoelectrons, shape (n,).
+        width_ns
+            Widths in ns, shape (n,).
+        flags
+            Flags, shape (n,).
+
         Raises
         ------
         EventError
@@ -91,7 +114,13 @@ class Pulses:
         return len(self.time_ns)
 
     def select(self, mask: NDArray[Any]) -> Pulses:
-        """Return the pulses that a boolean mask or an index array picks."""
+        """Return the pulses that a boolean mask or an index array picks.
+
+        Parameters
+        ----------
+        mask
+            Pulses to keep, shape (n,).
+        """
         return Pulses(
             self.string[mask],
             self.om[mask],
@@ -151,7 +180,15 @@ class Geometry:
         return len(self.string)
 
     def index(self, string: NDArray[Any], om: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the row of each DOM, or -1 where the geometry lacks it."""
+        """Return the row of each DOM, or -1 where the geometry lacks it.
+
+        Parameters
+        ----------
+        string
+            Numbers of strings, shape (n,).
+        om
+            Numbers of DOMs on their strings, shape (n,).
+        """
         keys, order = self._sorted
         wanted = dom_keys(string, om)
         if not len(keys):
@@ -161,6 +198,11 @@ class Geometry:
 
     def positions(self, pulses: Pulses) -> NDArray[np.float64]:
         """Return the position of each pulse's DOM, shape (n_pulses, 3), in metres.
+
+        Parameters
+        ----------
+        pulses
+            The pulses.
 
         Raises
         ------

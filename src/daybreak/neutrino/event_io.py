@@ -93,7 +93,13 @@ def _reco(reco: Reco) -> dict[str, Any]:
 
 
 def is_own_event(path: str | Path) -> bool:
-    """Tell whether a file is one of these, by how it begins."""
+    """Tell whether a file is one of these, by how it begins.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
     try:
         if not Path(path).is_file():  # opening a pipe would wait for a writer
             return False
@@ -106,6 +112,11 @@ def is_own_event(path: str | Path) -> bool:
 
 def read_event(path: str | Path) -> Event:
     """Read an event that `write_event` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
 
     Raises
     ------

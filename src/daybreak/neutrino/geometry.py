@@ -176,6 +176,13 @@ def _from_gcd(path: Path) -> Geometry:
 def geometry_of_frame(frame: Any, name: str) -> Geometry | None:
     """Return the geometry that an i3 frame holds itself, or None.
 
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    name
+        Its name.
+
     Raises
     ------
     EventError

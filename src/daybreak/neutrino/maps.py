@@ -215,6 +215,19 @@ def write_multiorder(
     Columns: ``UNIQ``, ``PROBDENSITY`` (1/sr), ``LLH``, ``TS``. Rows are sorted by UNIQ.
 
     Parameters are those of :func:`write_flat`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tiling
+        The tiles that cover the sky.
+    scale
+        From -log L to the values written.
+    header
+        Further words of the header.
+    provenance
+        Goes into the header.
     """
     from astropy.io import fits
 

@@ -27,7 +27,15 @@ _REAL_RUNS = range(100_000, 1_000_000)
 
 
 def metadata(event: Event, nside: int) -> dict[str, Any]:
-    """The metadata of one nside."""
+    """The metadata of one nside.
+
+    Parameters
+    ----------
+    event
+        The event.
+    nside
+        HEALPix nside (nested scheme).
+    """
     header = event.header
     simulated = event.truth is not None or "simulation" in event.kind
     return {
@@ -54,7 +62,15 @@ def _table(rows: Rows) -> Any:
 
 
 def file_stem(event: Event, nsides: Sequence[int]) -> str:
-    """Name that skyreader itself gives to the files, without the suffix."""
+    """Name that skyreader itself gives to the files, without the suffix.
+
+    Parameters
+    ----------
+    event
+        The event.
+    nsides
+        nside of each level of the scan.
+    """
     found = metadata(event, nsides[0])
     name = f"run{found['run_id']:08d}.evt{found['event_id']:012d}.{found['event_type']}"
     return f"{name}_{'_'.join(map(str, nsides))}"
@@ -89,7 +105,14 @@ def _plain(value: Any) -> Any:
 def write_npz(path: Path, event: Event, levels: Mapping[int, Rows]) -> None:
     """Write the npz file.
 
-    Parameters are those of :func:`write_json`.
+    Parameters
+    ----------
+    path
+        The file.
+    event
+        The event.
+    levels
+        Pixels by nside.
     """
     heads = [metadata(event, nside) for nside in levels]
     kinds: dict[str, Any] = {"mjd": float, "is_real_event": bool, "event_type": "U64"}

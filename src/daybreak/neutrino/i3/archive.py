@@ -48,7 +48,13 @@ class Archive:
         self._spent = 0
 
     def fail(self, why: str) -> EventError:
-        """Return the error to raise, naming frame, key and offset."""
+        """Return the error to raise, naming frame, key and offset.
+
+        Parameters
+        ----------
+        why
+            What is wrong.
+        """
         return EventError(
             f"{self.what}: {why} (byte {self.at} of {len(self.data)})",
             "The file is damaged, or written by software whose format is not supported.",
@@ -107,14 +113,26 @@ class Archive:
         return float(self._one(_F64))
 
     def take(self, n: int) -> bytes:
-        """Read `n` bytes."""
+        """Read `n` bytes.
+
+        Parameters
+        ----------
+        n
+            Number of bytes.
+        """
         if n < 0 or n > self.left:
             raise self.fail(f"{n} bytes are announced and {self.left} are left")
         self.at += n
         return self.data[self.at - n : self.at]
 
     def size(self, item_bytes: int = 1) -> int:
-        """Read a count of items that take at least `item_bytes` each."""
+        """Read a count of items that take at least `item_bytes` each.
+
+        Parameters
+        ----------
+        item_bytes
+            Fewest bytes of an item: more items than fit in what is left are refused.
+        """
         n = self.u32()
         if n == _LONG:
             n = self.u64()
@@ -137,7 +155,13 @@ class Archive:
         return n
 
     def spend(self, cost: int) -> None:
-        """Count what is read item by item, and refuse an object that would take seconds."""
+        """Count what is read item by item, and refuse an object that would take seconds.
+
+        Parameters
+        ----------
+        cost
+            How much it is.
+        """
         self._spent += cost
         if self._spent > MAX_ITEMS:
             raise self.fail(f"an object of more than {MAX_ITEMS} items is not supported")
@@ -147,13 +171,30 @@ class Archive:
         return self.take(self.size()).decode("utf-8", errors="replace")
 
     def array(self, dtype: Any, n: int | None = None) -> NDArray[Any]:
-        """Read `n` packed items (or as many as a size in front says) as an array."""
+        """Read `n` packed items (or as many as a size in front says) as an array.
+
+        Parameters
+        ----------
+        dtype
+            Type of the items.
+        n
+            Number of items.
+        """
         kind = np.dtype(dtype)
         count = self.size(kind.itemsize) if n is None else n
         return np.frombuffer(self.take(count * kind.itemsize), dtype=kind)
 
     def enter(self, name: str, versions: Sequence[int] = (0,), *, repeated: bool = False) -> int:
         """Begin an object of a class and return the version it was written with.
+
+        Parameters
+        ----------
+        name
+            Name of the class.
+        versions
+            Versions that are known.
+        repeated
+            The class may stand here more than once.
 
         Raises
         ------
@@ -228,7 +269,15 @@ class Archive:
 
 
 def open_object(data: bytes | memoryview, what: str) -> tuple[Archive, str]:
-    """Begin the blob of a frame object, and return its export name (empty: a null pointer)."""
+    """Begin the blob of a frame object, and return its export name (empty: a null pointer).
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    what
+        What it is, for messages.
+    """
     archive = Archive(data, what)
     archive.enter("shared_ptr<I3FrameObject>", (1,))
     if archive.i16() < 0:

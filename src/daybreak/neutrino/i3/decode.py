@@ -56,6 +56,13 @@ class Unknown:
 def decode_blob(blob: bytes, what: str) -> Any:
     """Decode the bytes of a frame object; `Unknown` if its class has no decoder.
 
+    Parameters
+    ----------
+    blob
+        The object's bytes with the name of its class.
+    what
+        What it is, for messages.
+
     Raises
     ------
     EventError
@@ -78,12 +85,27 @@ def decode_blob(blob: bytes, what: str) -> Any:
 
 
 def export_name(blob: bytes, what: str) -> str:
-    """Return the export name of a frame object, empty for a null pointer."""
+    """Return the export name of a frame object, empty for a null pointer.
+
+    Parameters
+    ----------
+    blob
+        The object's bytes with the name of its class.
+    what
+        What it is, for messages.
+    """
     return open_object(blob, what)[1]
 
 
 def decode(frame: Frame, key: str) -> Any:
     """Return an object of a frame, or of one that it inherits from; decoded once.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    key
+        Name of the object in the frame.
 
     Raises
     ------
@@ -100,6 +122,15 @@ def decode(frame: Frame, key: str) -> Any:
 
 def decode_as(frame: Frame, key: str, kind: type) -> Any:
     """Return an object of a frame that must be of a kind.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    key
+        Name of the object in the frame.
+    kind
+        Kind of the object.
 
     Raises
     ------
@@ -118,6 +149,13 @@ def decode_as(frame: Frame, key: str, kind: type) -> Any:
 
 def pulse_series(frame: Frame, key: str) -> PulseMap:
     """Return a pulse series, following masks to the series that they select from.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    key
+        Name of the object in the frame.
 
     Raises
     ------

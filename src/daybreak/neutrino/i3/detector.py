@@ -50,7 +50,13 @@ def _map_of_doms(a: Archive) -> Positions:
 
 
 def om_geo_map(a: Archive) -> Positions:
-    """Read an I3OMGeoMap: positions in metres by string and om."""
+    """Read an I3OMGeoMap: positions in metres by string and om.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Map<OMKey, I3OMGeo>")
     a.base()
     return _map_of_doms(a)
@@ -95,7 +101,13 @@ def _empty(a: Archive, name: str) -> None:
 
 
 def geometry(a: Archive) -> Positions:
-    """Read an I3Geometry: positions in metres by string and om."""
+    """Read an I3Geometry: positions in metres by string and om.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     version = a.enter("I3Geometry", (0, 1, 2))
     a.base()
     found = om_geo_map(a) if version else _map_of_doms(a)

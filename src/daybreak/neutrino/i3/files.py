@@ -23,7 +23,13 @@ _FREE_BYTES = 32 * MIB
 
 
 def kind_of(head: bytes) -> str:
-    """Tell from the first bytes what a file is: i3, gzip, bzip2, zstd, json, pickle or nothing."""
+    """Tell from the first bytes what a file is: i3, gzip, bzip2, zstd, json, pickle or nothing.
+
+    Parameters
+    ----------
+    head
+        The first bytes of the file.
+    """
     for kind, magic in MAGIC:
         if head.startswith(magic):
             return kind
@@ -34,7 +40,13 @@ def kind_of(head: bytes) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for reading; what goes wrong with it becomes an EventError."""
+    """Open a file for reading; what goes wrong with it becomes an EventError.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
     try:
         # a pipe would block until somebody writes, and can't be read twice
         if path.exists() and not (path.is_file() or path.is_dir()):
@@ -53,6 +65,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 def kind_of_file(path: Path) -> str:
     """Tell what a file is, see `kind_of`.
+
+    Parameters
+    ----------
+    path
+        The file.
 
     Raises
     ------

@@ -68,7 +68,13 @@ class Frame:
         return f"{self.source}: frame {self.index} ({self.stream})"
 
     def owner(self, key: str) -> Frame | None:
-        """Return the frame that holds a key: this one, or one that it inherits from."""
+        """Return the frame that holds a key: this one, or one that it inherits from.
+
+        Parameters
+        ----------
+        key
+            Name of the object.
+        """
         return next((f for f in (self, *self.inherited) if key in f.slots), None)
 
     def keys(self) -> list[str]:
@@ -80,7 +86,13 @@ class Frame:
 
 
 def checksum(covered: bytes | bytearray) -> int:
-    """Return the checksum of a version 6 frame (CRC-32C, from zero, not inverted)."""
+    """Return the checksum of a version 6 frame (CRC-32C, from zero, not inverted).
+
+    Parameters
+    ----------
+    covered
+        The bytes that it is taken over.
+    """
     import google_crc32c
 
     # the library inverts the register at both ends; we do not want that
@@ -203,7 +215,15 @@ def _frames(source: _Source, name: str, limits: Limits) -> Iterator[Frame]:
 
 
 def inherit(frames: Iterable[Frame], source: str) -> Iterator[Frame]:
-    """Number frames, name their file, and let each see the newest frames that it inherits from."""
+    """Number frames, name their file, and let each see the newest frames that it inherits from.
+
+    Parameters
+    ----------
+    frames
+        Frames in the order of the file.
+    source
+        Where it was read, for messages.
+    """
     newest: dict[str, Frame] = {}
     for index, frame in enumerate(frames):
         parents = tuple(newest[s] for s in PARENTS.get(frame.stream, "") if s in newest)
@@ -215,6 +235,15 @@ def inherit(frames: Iterable[Frame], source: str) -> Iterator[Frame]:
 
 def frame_of_bytes(data: bytes, name: str, limits: Limits = DEFAULT_LIMITS) -> Frame:
     """Return the one frame that `data` hold (as in an alert message).
+
+    Parameters
+    ----------
+    data
+        The bytes.
+    name
+        Name of the file, for messages.
+    limits
+        How much may be read.
 
     Raises
     ------

@@ -40,7 +40,13 @@ _IN_ICE_OMS = 60
 
 
 def to_time(value: I3Time) -> Time | None:
-    """Return a time of the data acquisition as astropy has it (UTC), None for an empty one."""
+    """Return a time of the data acquisition as astropy has it (UTC), None for an empty one.
+
+    Parameters
+    ----------
+    value
+        The value.
+    """
     from astropy.time import Time
 
     if value.year not in _YEARS or not 0 <= value.daq_time < 367 * _DAQ_TICKS_PER_DAY:
@@ -52,6 +58,11 @@ def to_time(value: I3Time) -> Time | None:
 
 def header_of(frame: Frame) -> EventHeader:
     """Return the event header of a physics frame.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
 
     Raises
     ------
@@ -81,6 +92,11 @@ def _reco(name: str, p: I3Particle, params: Any = None) -> Reco:
 def recos_of(frame: Frame) -> dict[str, Reco]:
     """Return the particles of a physics frame that have a direction, with their fit parameters.
 
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+
     Raises
     ------
     EventError
@@ -99,7 +115,13 @@ def recos_of(frame: Frame) -> dict[str, Reco]:
 
 
 def message_recos(numbers: Mapping[str, Any]) -> dict[str, Reco]:
-    """Return the reconstructions that an alert carries as numbers (without a vertex)."""
+    """Return the reconstructions that an alert carries as numbers (without a vertex).
+
+    Parameters
+    ----------
+    numbers
+        The numbers of the alert message.
+    """
     found: dict[str, Reco] = {}
     recos = numbers.get("reco")
     for name, each in recos.items() if isinstance(recos, dict) else ():
@@ -136,6 +158,11 @@ def _number(value: Any) -> float | None:
 def truth_of(frame: Frame) -> Reco | None:
     """Return the true track of a simulated event: the most energetic muon, else the first primary.
 
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+
     Raises
     ------
     EventError
@@ -158,6 +185,15 @@ def truth_of(frame: Frame) -> Reco | None:
 def series(frame: Frame, key: str, limits: Limits) -> Pulses:
     """Return a pulse series of the frame without IceTop and without more than one PMT per DOM.
 
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    key
+        Name of the object in the frame.
+    limits
+        How much may be read.
+
     Raises
     ------
     EventError
@@ -178,7 +214,13 @@ def series(frame: Frame, key: str, limits: Limits) -> Pulses:
 
 
 def is_event(frame: Frame) -> bool:
-    """Tell whether a frame is a physics event that has pulses (and not an empty split)."""
+    """Tell whether a frame is a physics event that has pulses (and not an empty split).
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    """
     if frame.stream != "P" or "I3EventHeader" not in frame:
         return False
     if decode_as(frame, "I3EventHeader", I3Header).sub_stream in EMPTY_SPLITS:
@@ -196,6 +238,21 @@ def event_of(
     limits: Limits,
 ) -> Event:
     """Make the event of a physics frame.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    geometry
+        Positions of the DOMs.
+    kind
+        What kind of event it is.
+    numbers
+        The numbers of the alert message.
+    source
+        Where it was read, for messages.
+    limits
+        How much may be read.
 
     Raises
     ------

@@ -38,6 +38,11 @@ class PulseMap:
     def to_pulses(self, what: str) -> Pulses:
         """Return the pulses as columns, refusing what can't be a pulse.
 
+        Parameters
+        ----------
+        what
+            What it is, for messages.
+
         Raises
         ------
         EventError
@@ -67,6 +72,13 @@ class PulseMask:
     def apply(self, source: PulseMap, what: str) -> PulseMap:
         """Return the selected pulses; DOMs without any are dropped.
 
+        Parameters
+        ----------
+        source
+            The pulses that the mask chooses from.
+        what
+            What it is, for messages.
+
         Raises
         ------
         EventError
@@ -92,7 +104,13 @@ class PulseMask:
 
 
 def om_key(a: Archive) -> tuple[int, int, int]:
-    """Read an OMKey: string, om, pmt."""
+    """Read an OMKey: string, om, pmt.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     version = a.enter("OMKey", (0, 1, 2))
     if version < 2:
         a.base()
@@ -109,7 +127,13 @@ def _series(a: Archive) -> NDArray[Any]:
 
 
 def pulse_map(a: Archive) -> PulseMap:
-    """Read an I3RecoPulseSeriesMap."""
+    """Read an I3RecoPulseSeriesMap.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3RecoPulseSeriesMap")
     a.base()
     a.enter("map")
@@ -138,7 +162,13 @@ def _bits(a: Archive) -> tuple[int, bytes]:
 
 
 def pulse_mask(a: Archive) -> PulseMask:
-    """Read an I3RecoPulseSeriesMapMask."""
+    """Read an I3RecoPulseSeriesMapMask.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     version = a.enter("I3RecoPulseSeriesMapMask", (1, 2))
     a.base()
     source = a.string()

@@ -53,6 +53,13 @@ def _degrees(angle_rad: float) -> str:
 def describe(frame: Frame, key: str) -> str:
     """Return what an object holds, in one line.
 
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
+    key
+        Name of the object in the frame.
+
     Raises
     ------
     EventError
@@ -95,6 +102,11 @@ def summary(frame: Frame) -> dict[str, Any]:
 
     An object that can't be decoded has its error as its line; the frame's checksum has been
     verified when it was read.
+
+    Parameters
+    ----------
+    frame
+        A frame of an i3 file.
     """
     objects = []
     for key, slot in sorted(frame.slots.items()):
@@ -117,7 +129,13 @@ def summary(frame: Frame) -> dict[str, Any]:
 
 
 def event_summary(event: Event) -> dict[str, Any]:
-    """Return what an event holds, by name: a line each."""
+    """Return what an event holds, by name: a line each.
+
+    Parameters
+    ----------
+    event
+        The event.
+    """
     header, truth = event.header, event.truth
     found = {
         "event": _clip(f"run {header.run}, event {header.event}, {event.kind or 'no kind'}"),

@@ -23,7 +23,13 @@ _FULL_FIRST, _FULL_TIME, _FULL_CHARGE, _FULL_WORD = 2047, 255, 63, 0xFFFF
 
 
 def size_code(a: Archive) -> int:
-    """Read a number whose first byte is its value (below 247) or says how many bytes follow."""
+    """Read a number whose first byte is its value (below 247) or says how many bytes follow.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("SizeCodec")
     first = a.u8()
     if first < 247:
@@ -178,7 +184,13 @@ def _by_dom(stamps: NDArray[Any], widths: NDArray[np.float32]) -> PulseMap:
 
 
 def super_dst(a: Archive) -> PulseMap:
-    """Read an I3SuperDST (version 1: steps of 1 ns and 0.05 photoelectrons)."""
+    """Read an I3SuperDST (version 1: steps of 1 ns and 0.05 photoelectrons).
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3SuperDST", (1,))
     a.base()
     stamp_words = _compact(a, "stamp", "<u2")
@@ -192,7 +204,13 @@ def super_dst(a: Archive) -> PulseMap:
 
 
 def trigger_series(a: Archive) -> list[dict[str, int]]:
-    """Read an I3SuperDSTTriggerSeries: index of the configuration, length and start."""
+    """Read an I3SuperDSTTriggerSeries: index of the configuration, length and start.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3SuperDSTTriggerSeries")
     a.base()
     found, start = [], 0

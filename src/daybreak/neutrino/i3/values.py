@@ -55,21 +55,39 @@ class ParticleTree(list[tuple[int, I3Particle]]):
 
 
 def position(a: Archive) -> tuple[float, float, float]:
-    """Read an I3Position, in metres."""
+    """Read an I3Position, in metres.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Position")
     a.base()
     return a.f64(), a.f64(), a.f64()
 
 
 def direction(a: Archive) -> tuple[float, float]:
-    """Read an I3Direction: zenith and azimuth in radians."""
+    """Read an I3Direction: zenith and azimuth in radians.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Direction")
     a.base()
     return a.f64(), a.f64()
 
 
 def particle(a: Archive) -> I3Particle:
-    """Read an I3Particle."""
+    """Read an I3Particle.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Particle", (5,))
     a.base()
     a.i32(), a.u64()  # its identity inside a tree
@@ -82,14 +100,26 @@ def particle(a: Archive) -> I3Particle:
 
 
 def time(a: Archive) -> I3Time:
-    """Read an I3Time."""
+    """Read an I3Time.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Time")
     a.base()
     return I3Time(a.i32(), a.i64())
 
 
 def header(a: Archive) -> I3Header:
-    """Read an I3EventHeader."""
+    """Read an I3EventHeader.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3EventHeader", (3,))
     a.base()
     run, subrun, event, state, sub_event = a.u32(), a.u32(), a.u32(), a.i32(), a.u32()
@@ -97,21 +127,39 @@ def header(a: Archive) -> I3Header:
 
 
 def fit_params(a: Archive) -> dict[str, float]:
-    """Read I3LogLikelihoodFitParams."""
+    """Read I3LogLikelihoodFitParams.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3LogLikelihoodFitParams")
     a.base()
     return {"logl": a.f64(), "rlogl": a.f64(), "ndof": a.i32(), "nmini": a.i32()}
 
 
 def time_window(a: Archive) -> tuple[float, float]:
-    """Read an I3TimeWindow: start and stop in ns."""
+    """Read an I3TimeWindow: start and stop in ns.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3TimeWindow", (1,))
     a.base()
     return a.f64(), a.f64()
 
 
 def pod(read: Callable[[Archive], Any]) -> Callable[[Archive], Any]:
-    """Make the decoder of an I3PODHolder, which holds one bare value."""
+    """Make the decoder of an I3PODHolder, which holds one bare value.
+
+    Parameters
+    ----------
+    read
+        Reads one item.
+    """
 
     def decode(a: Archive) -> Any:
         a.enter("I3PODHolder")
@@ -122,7 +170,13 @@ def pod(read: Callable[[Archive], Any]) -> Callable[[Archive], Any]:
 
 
 def string_map(read: Callable[[Archive], Any]) -> Callable[[Archive], dict[str, Any]]:
-    """Make the decoder of an I3Map from text to plain values."""
+    """Make the decoder of an I3Map from text to plain values.
+
+    Parameters
+    ----------
+    read
+        Reads one item.
+    """
 
     def decode(a: Archive) -> dict[str, Any]:
         a.enter("I3Map")
@@ -139,7 +193,13 @@ def string_map(read: Callable[[Archive], Any]) -> Callable[[Archive], dict[str, 
 
 
 def vector(dtype: str) -> Callable[[Archive], Any]:
-    """Make the decoder of an I3Vector of plain numbers."""
+    """Make the decoder of an I3Vector of plain numbers.
+
+    Parameters
+    ----------
+    dtype
+        Type of the items.
+    """
 
     def decode(a: Archive) -> Any:
         a.enter("I3Vector")
@@ -150,7 +210,13 @@ def vector(dtype: str) -> Callable[[Archive], Any]:
 
 
 def string_vector(a: Archive) -> list[str]:
-    """Read an I3Vector of texts."""
+    """Read an I3Vector of texts.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Vector")
     a.base()
     a.enter("vector<string>")
@@ -158,7 +224,13 @@ def string_vector(a: Archive) -> list[str]:
 
 
 def particle_vector(a: Archive) -> list[I3Particle]:
-    """Read an I3Vector of particles."""
+    """Read an I3Vector of particles.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3Vector")
     a.base()
     a.enter("vector<I3Particle>")
@@ -166,7 +238,13 @@ def particle_vector(a: Archive) -> list[I3Particle]:
 
 
 def window_series_map(a: Archive) -> dict[tuple[int, int], list[tuple[float, float]]]:
-    """Read an I3TimeWindowSeriesMap: windows of time by string and om."""
+    """Read an I3TimeWindowSeriesMap: windows of time by string and om.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     from daybreak.neutrino.i3.pulses import om_key
 
     a.enter("I3Map")
@@ -181,7 +259,13 @@ def window_series_map(a: Archive) -> dict[tuple[int, int], list[tuple[float, flo
 
 
 def window_series(a: Archive) -> list[tuple[float, float]]:
-    """Read an I3TimeWindowSeries."""
+    """Read an I3TimeWindowSeries.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
+    """
     a.enter("I3TimeWindowSeries", (1,))
     a.base()
     a.enter("vector<I3TimeWindow>")
@@ -193,6 +277,11 @@ def mc_tree(a: Archive) -> ParticleTree:
 
     The tree is stored as a string of bits, depth first: 1 for a particle, 0 for "no child" or "no
     sibling", followed by the particles of the ones.
+
+    Parameters
+    ----------
+    a
+        The archive, at the first byte of the object.
     """
     a.enter("I3MCTree", (1,))
     a.base()

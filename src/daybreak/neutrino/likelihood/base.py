@@ -77,7 +77,18 @@ class Prepared(Protocol):
         """Vertices from which fits of the coarsest level start."""
 
     def fit(self, zenith_rad: float, azimuth_rad: float, seed: Vertex) -> Fit:
-        """Best fit for the direction that the particle comes from."""
+        """Best fit for the direction that the particle comes from.
+
+        Parameters
+        ----------
+        zenith_rad
+            Zenith angle that the particle comes from, radians, in the detector's frame; an
+            array for many.
+        azimuth_rad
+            Azimuth that it comes from, radians; of the same shape.
+        seed
+            Vertex where the search starts.
+        """
 
     def fit_many(
         self,
@@ -85,7 +96,18 @@ class Prepared(Protocol):
         azimuth_rad: NDArray[np.float64],
         seeds: NDArray[np.float64],
     ) -> NDArray[Any]:
-        """Best fit over the seeds (n, k, 4) of each of n directions, as `FIT_DTYPE`."""
+        """Best fit over the seeds (n, k, 4) of each of n directions, as `FIT_DTYPE`.
+
+        Parameters
+        ----------
+        zenith_rad
+            Zenith angle that the particle comes from, radians, in the detector's frame; an
+            array for many.
+        azimuth_rad
+            Azimuth that it comes from, radians; of the same shape.
+        seeds
+            Vertices where the searches start, one list for each direction.
+        """
 
 
 class Likelihood(Protocol):
@@ -100,4 +122,10 @@ class Likelihood(Protocol):
         """Whether fits may run in threads."""
 
     def prepare(self, event: Event) -> Prepared:
-        """Take what is needed of an event."""
+        """Take what is needed of an event.
+
+        Parameters
+        ----------
+        event
+            The event.
+        """

@@ -107,7 +107,13 @@ def compiled(function: _F) -> _F:
 
 
 def inlined(function: _F) -> _F:
-    """As :func:`compiled`, for a function that becomes a part of each that calls it."""
+    """As :func:`compiled`, for a function that becomes a part of each that calls it.
+
+    Parameters
+    ----------
+    function
+        The function that Numba puts in place of each call.
+    """
     return _made(function, "always")
 
 

@@ -23,6 +23,23 @@ def hit(
     """Log density of a first hit at the delay t, and derivatives along t, xi, r.
 
     n > 1: the first of n photons (MPE), ln n + ln p + (n - 1) ln S.
+
+    Parameters
+    ----------
+    t
+        Delay, ns.
+    xi
+        Pandel's xi.
+    r
+        Pandel's rate, 1/ns.
+    n
+        Number of photons of which the hit is the first.
+    sigma
+        Time resolution, ns.
+    table_g
+        Table of the density's logarithm.
+    table_s
+        Table of the survival's logarithm.
     """
     eps = r * sigma
     y = t / sigma - eps

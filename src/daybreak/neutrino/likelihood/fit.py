@@ -23,7 +23,21 @@ ROUGH_MOST, ROUGH_GOAL = 15, 0.3
 
 @compiled
 def frame(zenith: float, azimuth: float, hits: Any, axes: Any, along: Any) -> None:
-    """Axes along and across a track that comes from a direction, and the DOMs' coordinates."""
+    """Axes along and across a track that comes from a direction, and the DOMs' coordinates.
+
+    Parameters
+    ----------
+    zenith
+        Zenith angle, radians.
+    azimuth
+        Azimuth, radians.
+    hits
+        Hits of the event as the kernel takes them.
+    axes
+        Axes of the frame of the direction.
+    along
+        Distances along the direction, m.
+    """
     sz, cz = math.sin(zenith), math.cos(zenith)
     sa, ca = math.sin(azimuth), math.cos(azimuth)
     d, u, v = axes[0], axes[1], axes[2]
@@ -41,7 +55,19 @@ def frame(zenith: float, azimuth: float, hits: Any, axes: Any, along: Any) -> No
 
 @compiled
 def quantile_time(p: Any, along: Any, hits: Any, times: Any) -> float:
-    """Time of the track for which a quarter of the hits come too early."""
+    """Time of the track for which a quarter of the hits come too early.
+
+    Parameters
+    ----------
+    p
+        Where the track passes: parameters of the fit, the first two across it, m.
+    along
+        Distances along the direction, m.
+    hits
+        Hits of the event as the kernel takes them.
+    times
+        Where the times are put, ns.
+    """
     n = hits.shape[0]
     for i in range(n):
         ru, rv = along[i, 1] - p[0], along[i, 2] - p[1]
@@ -53,7 +79,19 @@ def quantile_time(p: Any, along: Any, hits: Any, times: Any) -> float:
 
 @compiled
 def place(p: Any, seed: Any, reference: Any, axes: Any) -> bool:
-    """Turn a vertex and its time into p; False where the vertex is not finite."""
+    """Turn a vertex and its time into p; False where the vertex is not finite.
+
+    Parameters
+    ----------
+    p
+        Filled with the parameters of the fit.
+    seed
+        Vertex where the search starts.
+    reference
+        Reference point and time of the event, m and ns.
+    axes
+        Axes of the frame of the direction.
+    """
     ahead = 0.0
     p[0] = p[1] = 0.0
     for m in range(3):
@@ -89,6 +127,38 @@ def fit_many(
     one, the reference point with each. Where that ends at a minimum that is known already it is
     left at that, and once the reference point has led to the minimum of a seed no more is tried.
     `out` (n, 5) is filled with vertex, time and value, `counts` (n, 2) with evaluations and status.
+
+    Parameters
+    ----------
+    zenith
+        Zenith angle, radians.
+    azimuth
+        Azimuth, radians.
+    seeds
+        Where the searches start, shape (directions, seeds, 4); zenith and azimuth are of shape
+        (directions,).
+    reference
+        Reference point and time of the event, m and ns.
+    hits
+        Hits of the event as the kernel takes them.
+    ice
+        The ice as the kernel takes it.
+    settings
+        Settings of the likelihood.
+    rough
+        Rows of settings of wider likelihoods.
+    log_g
+        Table of the density's logarithm.
+    log_s
+        Table of the survival's logarithm.
+    most
+        Most evaluations of a search.
+    goal
+        Change of the likelihood at which a search ends.
+    out
+        Where the result is written.
+    counts
+        Where numbers of evaluations are written.
     """
     n_hits, n_seeds = hits.shape[0], seeds.shape[1]
     along, axes, uz = np.empty((n_hits, 3)), np.empty((3, 3)), np.empty(2)

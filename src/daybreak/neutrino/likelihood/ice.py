@@ -58,7 +58,15 @@ class Ice:
     table: NDArray[np.float64]
 
     def scaled(self, scattering: float, absorption: float) -> Ice:
-        """Return ice with coefficients multiplied by two factors (for systematic studies)."""
+        """Return ice with coefficients multiplied by two factors (for systematic studies).
+
+        Parameters
+        ----------
+        scattering
+            By what the scattering coefficient is multiplied.
+        absorption
+            By what the absorption coefficient is multiplied.
+        """
         factors = np.array([scattering, scattering, absorption, absorption])
         return Ice(
             f"{self.name} x({scattering:g}, {absorption:g})", self.z0_m, self.table * factors
@@ -77,7 +85,15 @@ def _ice(name: str, z0_m: float, scattering: Any, absorption: Any) -> Ice:
 def bulk_ice(
     scattering_m: float = BULK_SCATTERING_M, absorption_m: float = BULK_ABSORPTION_M
 ) -> Ice:
-    """Return ice that is the same everywhere; lengths in metres."""
+    """Return ice that is the same everywhere; lengths in metres.
+
+    Parameters
+    ----------
+    scattering_m
+        Scattering length, m.
+    absorption_m
+        Absorption length, m.
+    """
     one = np.ones(601)
     return _ice(
         f"bulk (effective scattering {scattering_m:g} m, absorption {absorption_m:g} m)",
@@ -207,7 +223,13 @@ def default_ice() -> Ice:
 
 
 def find_ice(what: str | Path | None) -> Ice:
-    """Return ``bulk``, ``built-in``, the default (None), or the table of that name."""
+    """Return ``bulk``, ``built-in``, the default (None), or the table of that name.
+
+    Parameters
+    ----------
+    what
+        A name or a file.
+    """
     if what is None:
         return default_ice()
     if what == "bulk":

@@ -158,6 +158,13 @@ def log_gauss_moment(xi: Floats, y: Floats) -> Floats:
 
     Below x = 0.05 the Gaussian is expanded in Hermite polynomials, above it the integral is done
     in ln x, or in x where the Gaussian is far from zero.
+
+    Parameters
+    ----------
+    xi
+        Exponent of Pandel's function, distance over scattering length, shape (n,).
+    y
+        Middle of the Gaussian, in units of the resolution, shape (m,).
     """
     from scipy.special import gammaln
 
@@ -205,7 +212,17 @@ def _log_survival(xi: Floats, eps: float, w: Floats) -> Floats:
 
 
 def log_survival(xi: Floats, eps: float, z: Floats) -> Floats:
-    """Return ln S(xi, eps, z), shape (len(xi), len(z)), by quadrature; not below -300."""
+    """Return ln S(xi, eps, z), shape (len(xi), len(z)), by quadrature; not below -300.
+
+    Parameters
+    ----------
+    xi
+        Exponent of Pandel's function, distance over scattering length, shape (n,).
+    eps
+        Resolution times the rate of Pandel's function.
+    z
+        Delay in units of the resolution, shape (m,).
+    """
     from scipy.special import gammaincc, ndtr
 
     reach = 9.0

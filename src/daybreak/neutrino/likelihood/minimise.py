@@ -14,7 +14,17 @@ P, G, P_NEW, G_NEW, STEP_ROW, DG, HDG = range(7)
 
 @compiled
 def invert(h: Any, ridge: float, out: Any) -> None:
-    """Inverse of the symmetric 3 x 3 matrix (uu, vv, tt, uv, ut, vt), its diagonal raised."""
+    """Inverse of the symmetric 3 x 3 matrix (uu, vv, tt, uv, ut, vt), its diagonal raised.
+
+    Parameters
+    ----------
+    h
+        The six numbers of the matrix.
+    ridge
+        Share by which the diagonal is raised.
+    out
+        Where the result is written.
+    """
     a = h[0] * (1 + ridge) + 1e-6
     b = h[1] * (1 + ridge) + 1e-6
     c = h[2] * (1 + ridge) + 1e-7

@@ -60,6 +60,11 @@ class Pandel:
     def prepare(self, event: Event) -> Prepared:
         """Take the first hit and the charge of each DOM from the cleaned pulses.
 
+        Parameters
+        ----------
+        event
+            The event.
+
         Raises
         ------
         EventError
@@ -70,7 +75,15 @@ class Pandel:
         return self.prepare_pulses(clean(event, keep_deepcore=self.keep_deepcore), event)
 
     def prepare_pulses(self, pulses: Pulses, event: Event) -> PreparedPandel:
-        """As :meth:`prepare`, for pulses that are cleaned already."""
+        """As :meth:`prepare`, for pulses that are cleaned already.
+
+        Parameters
+        ----------
+        pulses
+            The pulses.
+        event
+            The event.
+        """
         if pulses.n_doms < MIN_DOMS:
             raise EventError(
                 f"{event.source}: {pulses.n_doms} DOMs are left after cleaning, a track fit needs "
@@ -178,7 +191,18 @@ class PreparedPandel:
         ]
 
     def fit(self, zenith_rad: float, azimuth_rad: float, seed: Vertex) -> Fit:
-        """Best fit for one direction (where the particle comes from)."""
+        """Best fit for one direction (where the particle comes from).
+
+        Parameters
+        ----------
+        zenith_rad
+            Zenith angle that the particle comes from, radians, in the detector's frame; an
+            array for many.
+        azimuth_rad
+            Azimuth that it comes from, radians; of the same shape.
+        seed
+            Vertex where the search starts.
+        """
         row = self.fit_many(
             np.array([zenith_rad], float), np.array([azimuth_rad], float), np.array([[tuple(seed)]])
         )[0]
@@ -190,7 +214,18 @@ class PreparedPandel:
         azimuth_rad: NDArray[np.float64],
         seeds: NDArray[np.float64],
     ) -> NDArray[Any]:
-        """Best fits; seeds (n, k, 4) of x, y, z (m) and time (ns; NaN: to be found)."""
+        """Best fits; seeds (n, k, 4) of x, y, z (m) and time (ns; NaN: to be found).
+
+        Parameters
+        ----------
+        zenith_rad
+            Zenith angle that the particle comes from, radians, in the detector's frame; an
+            array for many.
+        azimuth_rad
+            Azimuth that it comes from, radians; of the same shape.
+        seeds
+            Vertices where the searches start, one list for each direction.
+        """
         from daybreak.neutrino.likelihood import fit, jitter
 
         tables = jitter.tables()
@@ -244,6 +279,16 @@ def pandel_mpe(
 def pandel_spe(
     ice: str | Path | None = "bulk", sigma_ns: float = 15.0, keep_deepcore: bool = True
 ) -> Pandel:
-    """Return the likelihood of IceCube's online SPEFit2: first photon, bulk ice, 15 ns."""
+    """Return the likelihood of IceCube's online SPEFit2: first photon, bulk ice, 15 ns.
+
+    Parameters
+    ----------
+    ice
+        The ice.
+    sigma_ns
+        Time resolution, ns.
+    keep_deepcore
+        Use DeepCore's DOMs too.
+    """
     chosen = bulk_ice() if ice == "bulk" else find_ice(ice)
     return Pandel("pandel-spe", chosen, _checked(sigma_ns), False, keep_deepcore)

@@ -29,7 +29,17 @@ _STEP = 10.0
 
 @compiled
 def ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float]:
-    """b, integral of b, a, integral of a at z; beyond the table its ends go on."""
+    """b, integral of b, a, integral of a at z; beyond the table its ends go on.
+
+    Parameters
+    ----------
+    table
+        Coefficients of the ice with their integrals, in steps of 10 m.
+    z
+        Height, m.
+    z0
+        Height of the first row of the table, m.
+    """
     n = table.shape[0]
     at = (z - z0) / _STEP
     i = int(min(max(at, 0.0), n - 1.001))
@@ -48,7 +58,13 @@ def ice_at(table: Any, z: float, z0: float) -> tuple[float, float, float, float]
 
 @inlined
 def weights(s: float) -> tuple[float, float, float, float, float, float, float, float]:
-    """Weights of four coefficients of a uniform cubic B-spline, and of its derivative."""
+    """Weights of four coefficients of a uniform cubic B-spline, and of its derivative.
+
+    Parameters
+    ----------
+    s
+        Place between two nodes, 0 to 1.
+    """
     r = 1 - s
     return (
         r * r * r / 6,
@@ -64,7 +80,17 @@ def weights(s: float) -> tuple[float, float, float, float, float, float, float, 
 
 @inlined
 def log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
-    """Return ln G and its derivatives along ln xi and v."""
+    """Return ln G and its derivatives along ln xi and v.
+
+    Parameters
+    ----------
+    table
+        Coefficients of the spline.
+    lx
+        ln xi.
+    v
+        The second axis, from the middle of the Gaussian.
+    """
     p = (lx - _LX0) * _GX
     i = int(p)
     i = min(max(i, 0), _NXG - 2)
@@ -90,7 +116,19 @@ def log_g(table: Any, lx: float, v: float) -> tuple[float, float, float]:
 
 @inlined
 def log_s(table: Any, lx: float, le: float, w: float) -> tuple[float, float, float, float]:
-    """Return ln S and its derivatives along ln xi, ln eps and w."""
+    """Return ln S and its derivatives along ln xi, ln eps and w.
+
+    Parameters
+    ----------
+    table
+        Coefficients of the spline.
+    lx
+        ln xi.
+    le
+        ln eps.
+    w
+        The third axis, from the delay.
+    """
     h = min(max((le - _E0) * _SE, 0.0), _NE - 1.0)
     m = min(int(h), _NE - 2)
     p = (lx - _LX0) * _SX

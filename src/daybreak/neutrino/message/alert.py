@@ -85,6 +85,15 @@ def _inflate(data: bytes, what: str, limits: Limits) -> bytes:
 def unwrap_frame(text: Any, what: str, limits: Limits = DEFAULT_LIMITS) -> Frame:
     """Return the frame in one text of a message (base64 of a pickled frame, mostly zlib inside).
 
+    Parameters
+    ----------
+    text
+        The text of the message.
+    what
+        What it is, for messages.
+    limits
+        How much may be read.
+
     Raises
     ------
     EventError

@@ -232,6 +232,15 @@ def interpret(data: bytes, what: str, limits: Limits = DEFAULT_LIMITS) -> Any:
 def check_depth(value: Any, what: str, limits: Limits = DEFAULT_LIMITS) -> None:
     """Refuse a value that is nested too deeply, or contained in itself.
 
+    Parameters
+    ----------
+    value
+        The value.
+    what
+        What it is, for messages.
+    limits
+        How much may be read.
+
     Raises
     ------
     EventError

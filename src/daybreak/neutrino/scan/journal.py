@@ -148,6 +148,11 @@ class Journal:
     def append(self, rows: Rows) -> None:
         """Add a block of rows; it survives the death of the process, and soon that of the host.
 
+        Parameters
+        ----------
+        rows
+            Fitted pixels.
+
         Raises
         ------
         OutputError

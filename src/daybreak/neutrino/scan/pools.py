@@ -52,7 +52,15 @@ def available_cores() -> int:
 
 @contextmanager
 def threads(prepared: Fits, workers: int) -> Iterator[FitWorkers]:
-    """Threads of this process, for likelihoods that release the interpreter's lock."""
+    """Threads of this process, for likelihoods that release the interpreter's lock.
+
+    Parameters
+    ----------
+    prepared
+        An event prepared by a likelihood.
+    workers
+        How many at a time.
+    """
     executor = ThreadPoolExecutor(workers, thread_name_prefix="scan")
     try:
         yield FitWorkers(
@@ -87,7 +95,15 @@ def _fit_here(block: PixelBlock) -> Rows:
 
 @contextmanager
 def processes(prepared: Fits, workers: int) -> Iterator[FitWorkers]:
-    """Processes of this machine, each with a copy of the prepared likelihood."""
+    """Processes of this machine, each with a copy of the prepared likelihood.
+
+    Parameters
+    ----------
+    prepared
+        An event prepared by a likelihood.
+    workers
+        How many at a time.
+    """
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(workers, context, _start, (prepared,))
     try:

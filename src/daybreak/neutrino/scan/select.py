@@ -15,7 +15,15 @@ WHOLE_BELOW = 8
 
 
 def ranked(pixels: Pixels, llh: Floats) -> Pixels:
-    """Positions from the best pixel to the worst; equal values by pixel number, NaN last."""
+    """Positions from the best pixel to the worst; equal values by pixel number, NaN last.
+
+    Parameters
+    ----------
+    pixels
+        Numbers of pixels, shape (n,).
+    llh
+        -log L of the pixels, shape (n,).
+    """
     return np.lexsort((pixels, np.where(np.isfinite(llh), llh, np.inf)))
 
 

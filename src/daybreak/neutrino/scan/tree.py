@@ -62,6 +62,11 @@ class Tree:
     def add(self, rows: Rows) -> Rows:
         """Take in rows; those that are known already or belong to no level are left out.
 
+        Parameters
+        ----------
+        rows
+            Fitted pixels.
+
         Returns
         -------
         ndarray
@@ -76,14 +81,30 @@ class Tree:
         return rows[new]
 
     def has(self, level: int, pixel: int) -> bool:
-        """Whether the pixel was fitted."""
+        """Whether the pixel was fitted.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 for the coarsest.
+        pixel
+            Number of the pixel.
+        """
         return pixel in self._rows[level]
 
     def __len__(self) -> int:
         return sum(map(len, self._rows))
 
     def rows(self, level: int, pixels: Pixels | None = None) -> Rows:
-        """Rows of a level (or of the known ones of `pixels`), sorted by pixel."""
+        """Rows of a level (or of the known ones of `pixels`), sorted by pixel.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 for the coarsest.
+        pixels
+            Numbers of pixels, shape (n,).
+        """
         known = self._rows[level]
         picked = sorted(known) if pixels is None else sorted(int(p) for p in pixels if p in known)
         if not picked:
@@ -91,7 +112,15 @@ class Tree:
         return np.array([known[p] for p in picked], PIXEL_DTYPE)
 
     def seeds(self, level: int, pixels: Pixels) -> Floats:
-        """Vertex of each pixel's parent, shape (n, 1, 4); the parents are known."""
+        """Vertex of each pixel's parent, shape (n, 1, 4); the parents are known.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 for the coarsest.
+        pixels
+            Numbers of pixels, shape (n,).
+        """
         above = sky.parents(self.nsides[level], pixels, self.nsides[level - 1])
         found = [self._rows[level - 1][int(p)] for p in above]
         return np.array([[[r["x_m"], r["y_m"], r["z_m"], r["t_ns"]]] for r in found], float)
@@ -113,7 +142,15 @@ class Tree:
         return pixels[np.degrees(away) <= circle.radius_deg + 1.15 * sky.size_deg(nside)]
 
     def offspring(self, level: int, pixels: Pixels) -> Pixels:
-        """Pixels of the next level inside `pixels` of `level`, in the order of the parents."""
+        """Pixels of the next level inside `pixels` of `level`, in the order of the parents.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 for the coarsest.
+        pixels
+            Numbers of pixels, shape (n,).
+        """
         finer = self.nsides[level + 1]
         return self._inside(finer, sky.children(self.nsides[level], pixels, finer).ravel())
 
@@ -171,7 +208,15 @@ class Tree:
         return False
 
     def guess(self, level: int, wanted: Pixels) -> Pixels:
-        """Pixels of the next level that are likely to be wanted, from what is known of `level`."""
+        """Pixels of the next level that are likely to be wanted, from what is known of `level`.
+
+        Parameters
+        ----------
+        level
+            Number of the level, 0 for the coarsest.
+        wanted
+            Pixels of the level that are wanted.
+        """
         if level + 1 >= len(self.nsides):
             return np.empty(0, np.int64)
         rows = self.rows(level, wanted)

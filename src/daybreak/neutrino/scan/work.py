@@ -30,7 +30,18 @@ class Fits(Protocol):
         azimuth_rad: NDArray[np.float64],
         seeds: NDArray[np.float64],
     ) -> Any:
-        """Best fit over the seeds (n, k, 4) of each of n directions."""
+        """Best fit over the seeds (n, k, 4) of each of n directions.
+
+        Parameters
+        ----------
+        zenith_rad
+            Zenith angle that the particle comes from, radians, in the detector's frame; an
+            array for many.
+        azimuth_rad
+            Azimuth that it comes from, radians; of the same shape.
+        seeds
+            Vertices where the searches start, one list for each direction.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +93,13 @@ def fit_block(prepared: Fits, block: PixelBlock) -> Rows:
 
 
 def encode_event(event: Event) -> bytes:
-    """What a likelihood needs of an event, as bytes: pulses, positions, header, labels."""
+    """What a likelihood needs of an event, as bytes: pulses, positions, header, labels.
+
+    Parameters
+    ----------
+    event
+        The event.
+    """
     header = event.header
     start = None if header.start is None else [float(header.start.jd1), float(header.start.jd2)]
     text = json.dumps(
@@ -108,6 +125,11 @@ def encode_event(event: Event) -> bytes:
 
 def decode_event(data: bytes) -> Event:
     """The event of :func:`encode_event`; reconstructions and truth are not in it.
+
+    Parameters
+    ----------
+    data
+        The bytes.
 
     Raises
     ------
