@@ -1,11 +1,15 @@
 """Daybreak: fast offline analysis of gamma-ray and neutrino telescopes.
 
-What the command line does, Python can do too::
+What the command line does, Python can do too. Here on a simulated store:
 
-    import daybreak
-
-    result = daybreak.analyse("Crab", store="path/to/dl3", out="crab")
-    print(result.results["counts"]["significance"], result.report)
+>>> import daybreak
+>>> from pathlib import Path
+>>> from astropy import units as u
+>>> from daybreak.simulate import simulate_night
+>>> truth = simulate_night(Path("store"), seed=1, n_runs=2, ontime=12 * u.min, sampler="direct")
+>>> result = daybreak.analyse("Crab", store="store", out="crab")
+>>> result.results["counts"]["significance"] > 10, result.report.name
+(True, 'report.html')
 
 The names below are imported on first use, so that ``import daybreak`` is instant.
 """

@@ -292,5 +292,11 @@ class Event:
     labels: tuple[str, ...] = ()
 
     def with_labels(self, *labels: str) -> Event:
-        """Return the event with further labels, each kept once."""
+        """Return the event with further labels, each kept once.
+
+        Parameters
+        ----------
+        labels
+            What the event is called.
+        """
         return replace(self, labels=tuple(dict.fromkeys((*self.labels, *labels))))

@@ -312,9 +312,8 @@ def simulate_night(
 
     Examples
     --------
-    >>> from daybreak.simulate import simulate_night
-    >>> truth = simulate_night(Path("store"), seed=1)  # doctest: +SKIP
-    >>> truth.sources["Virtual Crab"]["spectrum"]["index"]  # doctest: +SKIP
+    >>> truth = simulate_night(Path("store"), seed=1, n_runs=1, ontime=3 * u.min)
+    >>> truth.sources["Virtual Crab"]["spectrum"]["index"]
     {'value': 2.6, 'unit': ''}
     """
     chosen = (crab_like(),) if sources is None else tuple(sources)
