@@ -1,11 +1,16 @@
 """Daybreak: fast offline analysis of gamma-ray and neutrino telescopes.
 
-What the command line does, Python can do too::
+What the command line does, Python can do too. Here a simulated store stands for one's own:
 
-    import daybreak
-
-    result = daybreak.analyse("Crab", store="path/to/dl3", out="crab")
-    print(result.results["counts"]["significance"], result.report)
+    >>> from pathlib import Path
+    >>> import daybreak
+    >>> from daybreak.simulate import simulate_night
+    >>> truth = simulate_night(Path("store"), seed=1, sampler="direct")
+    >>> result = daybreak.analyse("virtual_crab", store="store", out="crab")
+    >>> result.results["counts"]["significance"] > 20
+    True
+    >>> result.report.name
+    'report.html'
 
 The names below are imported on first use, so that ``import daybreak`` is instant.
 """
