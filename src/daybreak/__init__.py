@@ -1,15 +1,16 @@
 """Daybreak: fast offline analysis of gamma-ray and neutrino telescopes.
 
-What the command line does, Python can do too. Here on a simulated store:
+What the command line does, Python can do too. Here a simulated store stands for one's own:
 
->>> import daybreak
->>> from pathlib import Path
->>> from astropy import units as u
->>> from daybreak.simulate import simulate_night
->>> truth = simulate_night(Path("store"), seed=1, n_runs=2, ontime=12 * u.min, sampler="direct")
->>> result = daybreak.analyse("Crab", store="store", out="crab")
->>> result.results["counts"]["significance"] > 10, result.report.name
-(True, 'report.html')
+    >>> from pathlib import Path
+    >>> import daybreak
+    >>> from daybreak.simulate import simulate_night
+    >>> truth = simulate_night(Path("store"), seed=1, sampler="direct")
+    >>> result = daybreak.analyse("virtual_crab", store="store", out="crab")
+    >>> result.results["counts"]["significance"] > 20
+    True
+    >>> result.report.name
+    'report.html'
 
 The names below are imported on first use, so that ``import daybreak`` is instant.
 """

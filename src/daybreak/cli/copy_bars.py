@@ -82,7 +82,18 @@ def copy_progress() -> Iterator[Progress | None]:
 
 @contextmanager
 def bytes_progress(what: str) -> Iterator[Callable[[int], None] | None]:
-    """A running count of bytes; None where standard error is not a terminal."""
+    """A running count of bytes; None where standard error is not a terminal.
+
+    Parameters
+    ----------
+    what
+        Stands before the count.
+
+    Yields
+    ------
+    callable or None
+        Takes how many bytes came since the last call.
+    """
     if not sys.stderr.isatty():
         yield None
         return
@@ -101,7 +112,7 @@ class PoochBar:
 
     @property
     def total(self) -> int:
-        """Bytes that are to come."""
+        """Bytes that are to come; 0: not known."""
         return self._total
 
     @total.setter
@@ -110,7 +121,13 @@ class PoochBar:
         self._bar.update(self._task, total=value or None, completed=0)
 
     def update(self, size: int) -> None:
-        """So many bytes came."""
+        """So many bytes came.
+
+        Parameters
+        ----------
+        size
+            Bytes since the last call.
+        """
         self._bar.update(self._task, advance=size)
 
     def reset(self) -> None:

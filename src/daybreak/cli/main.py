@@ -91,7 +91,18 @@ def _say(message: str) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit with a documented code; never show a traceback."""
+    """Run the command line and exit with a documented code; never show a traceback.
+
+    Parameters
+    ----------
+    args
+        Words after ``daybreak``; None: those of this process.
+
+    Raises
+    ------
+    SystemExit
+        Always, with the code.
+    """
     try:
         app(args=args, standalone_mode=True)
     except InterruptedByUser as error:

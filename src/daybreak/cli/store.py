@@ -57,7 +57,13 @@ def _import_verbs() -> None:
 
 
 def bytes_text(size: float | None) -> str:
-    """A size for people: 62.2 MB."""
+    """A size for people: 62.2 MB.
+
+    Parameters
+    ----------
+    size
+        In bytes; None: not known.
+    """
     if size is None:
         return "unknown size"
     for unit in ("B", "kB", "MB", "GB"):

@@ -51,7 +51,13 @@ class Layer:
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
 
     def where(self, path: KeyPath) -> str:
-        """Name and line of a key, as ``file.yaml:12``."""
+        """Name and line of a key, as ``file.yaml:12``.
+
+        Parameters
+        ----------
+        path
+            Of the key; where its line is not known, that of the section it stands in is told.
+        """
         for length in range(len(path), 0, -1):
             if path[:length] in self.lines:
                 return f"{self.name}:{self.lines[path[:length]]}"
@@ -80,6 +86,13 @@ def _walk_lines(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int], name:
 
 def yaml_layer(text: str, name: str) -> Layer:
     """Parse YAML text into a layer that knows the line of each key.
+
+    Parameters
+    ----------
+    text
+        Content of the file.
+    name
+        What to call it in messages.
 
     Raises
     ------
@@ -114,7 +127,13 @@ def yaml_layer(text: str, name: str) -> Layer:
 
 
 def parse_value(text: str) -> Any:
-    """The value of a single setting as YAML reads it; the text itself where it is not YAML."""
+    """The value of a single setting as YAML reads it; the text itself where it is not YAML.
+
+    Parameters
+    ----------
+    text
+        As it stands after ``KEY=`` on the command line.
+    """
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -131,6 +150,11 @@ def _string_keys(value: Any) -> Any:
 
 def file_layer(path: Path) -> Layer:
     """Read a YAML file into a layer.
+
+    Parameters
+    ----------
+    path
+        Of the file, in UTF-8.
 
     Raises
     ------
@@ -149,6 +173,11 @@ def file_layer(path: Path) -> Layer:
 
 def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
     """Merge layers, later ones winning key by key; lists are replaced whole.
+
+    Parameters
+    ----------
+    layers
+        The weakest first.
 
     Returns
     -------

@@ -12,19 +12,37 @@ from daybreak.instruments.patterns import PathPattern, Pattern
 
 
 def plain(word: str) -> str:
-    """A TELESCOP or INSTRUME word without case, blanks and signs: ``H.E.S.S.`` is ``HESS``."""
+    """A TELESCOP or INSTRUME word without case, blanks and signs: ``H.E.S.S.`` is ``HESS``.
+
+    Parameters
+    ----------
+    word
+        As it stands in a header.
+    """
     return "".join(c for c in word.upper() if c.isalnum())
 
 
 def without_none(value: Any) -> Any:
-    """Keys set to null are removed: so a profile takes away what it inherits."""
+    """Remove keys set to null: so a profile takes away what it inherits.
+
+    Parameters
+    ----------
+    value
+        Anything else than a mapping is returned as it is.
+    """
     if isinstance(value, Mapping):
         return {key: item for key, item in value.items() if item is not None}
     return value
 
 
 def as_list(value: Any) -> Any:
-    """One text stands for a list of one."""
+    """One text stands for a list of one.
+
+    Parameters
+    ----------
+    value
+        Anything else than text is returned as it is.
+    """
     return [value] if isinstance(value, str) else value
 
 

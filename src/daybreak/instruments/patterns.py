@@ -154,7 +154,18 @@ class PathPattern:
         return "/".join(out)
 
     def match(self, path: str) -> dict[str, Value] | None:
-        """Values of the placeholders in a relative path; None if it does not fit."""
+        """Values of the placeholders in a relative path; None if it does not fit.
+
+        Parameters
+        ----------
+        path
+            With ``/``; it need not be there.
+
+        Returns
+        -------
+        dict or None
+            Placeholder to value.
+        """
         names = path.split("/")
         if len(names) != len(self.components):
             return None

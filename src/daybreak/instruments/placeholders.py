@@ -29,7 +29,20 @@ class Placeholder:
     spec: str
 
     def text(self, value: Any, where: str) -> str:
-        """The value as it stands in a file name."""
+        """The value as it stands in a file name.
+
+        Parameters
+        ----------
+        value
+            A date (or text YYYY-MM-DD), a whole number or text, by the kind.
+        where
+            The pattern, for the message.
+
+        Raises
+        ------
+        ConfigError
+            If the value is of the wrong kind or can't stand in a file name.
+        """
         if self.kind == "date":
             return as_date(value, where, self.name).strftime(self.spec)
         if self.kind == "number":
@@ -255,5 +268,11 @@ def learn(
 
 
 def known_values(known: Mapping[str, Any]) -> dict[str, Value]:
-    """Without the parts of dates."""
+    """Without the parts of dates.
+
+    Parameters
+    ----------
+    known
+        As of `learn`.
+    """
     return {key: value for key, value in known.items() if key[0] != "D"}

@@ -16,10 +16,15 @@ from daybreak.instruments.profiles import profile_layer
 def settings_layer(settings: Iterable[str]) -> Layer:
     """Turn ``section.key=value`` texts into a layer.
 
+    Parameters
+    ----------
+    settings
+        Later ones beat earlier ones; values are read as YAML reads them.
+
     Raises
     ------
     ConfigError
-        If a text has no ``=``.
+        If a text has no ``=``, or a key is given a value and a key below it.
     """
     values: dict[str, Any] = {}
     for text in settings:

@@ -16,15 +16,32 @@ PARTIAL_MARK = ".partial-"
 
 
 def partial_path(path: Path, pid: int | None = None) -> Path:
-    """Temporary name beside `path`: hidden, with the writing process's id, same suffix.
+    """Temporary name beside a file: hidden, with the writing process's id, same suffix.
 
     The suffix is kept because writers such as Astropy choose the format by it.
+
+    Parameters
+    ----------
+    path
+        The file's own name.
+    pid
+        Of the writing process; None: of this one.
     """
     return path.with_name(f".{path.stem}{PARTIAL_MARK}{pid or os.getpid()}{path.suffix}")
 
 
 def ensure_folder(folder: Path) -> Path:
-    """Make `folder` with its parents and check that it can be written to.
+    """Make a folder with its parents and check that it can be written to.
+
+    Parameters
+    ----------
+    folder
+        May be there already.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder itself.
 
     Raises
     ------
@@ -44,7 +61,20 @@ def ensure_folder(folder: Path) -> Path:
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
-    """Turn an operating-system error on `path` into one that says what to do."""
+    """Turn an operating-system error into one that says what to do.
+
+    Parameters
+    ----------
+    path
+        What could not be written.
+    error
+        What the system said.
+
+    Returns
+    -------
+    OutputError
+        To be raised; a `DiskFullError` where disk or quota is used up.
+    """
     hints = {
         errno.ENOSPC: "The disk is full: free some space, then run the same command again; "
         "what was finished is kept.",
@@ -98,20 +128,59 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def commit(partial: Path, path: Path) -> None:
-    """Flush `partial` to the disk and rename it to `path`."""
+    """Flush a file to the disk and give it its own name.
+
+    Parameters
+    ----------
+    partial
+        The temporary name.
+    path
+        The final name; what is there is replaced.
+
+    Raises
+    ------
+    OSError
+        As the system says it.
+    """
     with partial.open("rb+") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` (UTF-8) to `path` atomically."""
+    """Write text (UTF-8) atomically.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made if it is missing.
+    text
+        The whole content.
+
+    Raises
+    ------
+    OutputError
+        As `atomic_path` does.
+    """
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically."""
+    """Write bytes atomically.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made if it is missing.
+    data
+        The whole content.
+
+    Raises
+    ------
+    OutputError
+        As `atomic_path` does.
+    """
     with atomic_path(path) as partial:
         partial.write_bytes(data)
 

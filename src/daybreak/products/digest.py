@@ -12,7 +12,18 @@ _CHUNK_BYTES = 1 << 20
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, as hexadecimal text."""
+    """SHA-256 of a file's content, as hexadecimal text.
+
+    Parameters
+    ----------
+    path
+        Of the file; it is read in pieces of 1 MiB.
+
+    Raises
+    ------
+    OSError
+        If it can't be read.
+    """
     sha = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):
@@ -21,7 +32,18 @@ def file_digest(path: Path) -> str:
 
 
 def value_digest(value: Any) -> str:
-    """SHA-256 of a JSON-able value, whatever the order of its keys."""
+    """SHA-256 of a JSON-able value, whatever the order of its keys.
+
+    Parameters
+    ----------
+    value
+        What JSON can't hold counts as its text.
+
+    Returns
+    -------
+    str
+        Hexadecimal.
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

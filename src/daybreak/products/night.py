@@ -12,6 +12,13 @@ def night_of(time: Time, longitude_deg: float) -> str:
     Local mean solar time, from the site's longitude (east positive), with the date changing at
     noon.
 
+    Parameters
+    ----------
+    time
+        Of any scale.
+    longitude_deg
+        Of the site in degrees, east positive.
+
     Returns
     -------
     str

@@ -48,7 +48,13 @@ def provenance(step: str, config_digest: str, inputs: dict[str, str]) -> dict[st
 
 
 def header_cards(block: dict[str, Any]) -> list[tuple[str, str]]:
-    """The same block as FITS header cards (key, value), values cut to fit a card."""
+    """The same block as FITS header cards (key, value), values cut to fit a card.
+
+    Parameters
+    ----------
+    block
+        As of `provenance`.
+    """
     cards = [
         ("CREATOR", f"daybreak {block['versions']['daybreak']}"),
         ("DBSTEP", str(block["step"])[:60]),

@@ -159,7 +159,18 @@ def _time(date: str, clock: str, seconds: float, header: Mapping[str, Any]) -> T
 
 
 def header_times(entry: RunEntry) -> tuple[Time | None, Time | None]:
-    """Start and stop from the EVENTS header, for stores whose index has no times."""
+    """Start and stop from the EVENTS header, for stores whose index has no times.
+
+    Parameters
+    ----------
+    entry
+        A run of the catalogue.
+
+    Returns
+    -------
+    start, stop : Time or None
+        In UTC; None if the header can't be read or does not tell them.
+    """
     location = entry.hdus.get("events")
     if location is None:
         return None, None
@@ -277,7 +288,13 @@ def read_catalogue(store: Path) -> Catalogue:
 
 
 def is_point_like(entry: RunEntry) -> bool:
-    """Whether the run's IRFs come with a directional cut (RAD_MAX)."""
+    """Whether the run's IRFs come with a directional cut (RAD_MAX).
+
+    Parameters
+    ----------
+    entry
+        A run of the catalogue; the header of its effective area is read if need be.
+    """
     if "rad_max" in entry.hdus:
         return True
     aeff = entry.hdus.get("aeff")
@@ -291,7 +308,13 @@ def is_point_like(entry: RunEntry) -> bool:
 
 
 def telescope(entry: RunEntry) -> str:
-    """TELESCOP of the run's EVENTS header; empty if it can't be read."""
+    """TELESCOP of the run's EVENTS header; empty if it can't be read.
+
+    Parameters
+    ----------
+    entry
+        A run of the catalogue.
+    """
     events = entry.hdus.get("events")
     if events is None:
         return ""

@@ -50,6 +50,16 @@ class Selection:
 def read_run_list(path: Path) -> tuple[int, ...]:
     """Read a run list as ``daybreak store copy`` does: numbers, or a table with OBS_ID.
 
+    Parameters
+    ----------
+    path
+        Of the text file or table.
+
+    Returns
+    -------
+    tuple of int
+        In the file's order.
+
     Raises
     ------
     ConfigError
@@ -78,6 +88,11 @@ def _time_window(config: SelectionConfig) -> tuple[Time | None, Time | None]:
 
 def check_night(text: str) -> str:
     """A night as YYYY-MM-DD; ``yesterday`` is the night that began last evening.
+
+    Parameters
+    ----------
+    text
+        YYYY-MM-DD or ``yesterday``, by this machine's clock.
 
     Raises
     ------
@@ -241,7 +256,15 @@ def _missing(run: RunEntry) -> LeftOut | None:
 
 
 def blank_position(run: RunEntry, offset: u.Quantity) -> SkyCoord:
-    """Test position of a blank field: `offset` north of the pointing (south near the pole)."""
+    """Test position of a blank field: north of the pointing (south near the pole).
+
+    Parameters
+    ----------
+    run
+        Its pointing counts.
+    offset
+        Angle from the pointing.
+    """
     sign = 1 if run.dec_pnt_deg < 89 - offset.to_value("deg") else -1
     pointing = SkyCoord(run.ra_pnt_deg, run.dec_pnt_deg, unit="deg")
     angle = 0 * u.deg if sign > 0 else 180 * u.deg

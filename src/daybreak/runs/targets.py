@@ -71,7 +71,13 @@ class Target:
 
 
 def normalise(name: str) -> str:
-    """Name without case, blanks and the signs that people set differently."""
+    """Name without case, blanks and the signs that people set differently.
+
+    Parameters
+    ----------
+    name
+        As somebody has written it.
+    """
     return re.sub(r"[\s_\-–]+", "", name.replace("+", "p")).casefold()
 
 
@@ -101,7 +107,13 @@ def known_sources() -> tuple[KnownSource, ...]:
 
 
 def find_known(name: str) -> KnownSource | None:
-    """Source of the built-in table by name or alias, however it is spelt; None if unknown."""
+    """Source of the built-in table by name or alias, however it is spelt; None if unknown.
+
+    Parameters
+    ----------
+    name
+        As somebody has written it.
+    """
     for form in (normalise, _loose):
         wanted = form(name)
         hits = [s for s in known_sources() if wanted and wanted in map(form, (s.name, *s.aliases))]
@@ -136,6 +148,16 @@ def parse_coordinates(text: str) -> SkyCoord | None:
 
     Understood are two numbers in degrees (``83.63 22.01``), sexagesimal with or without units
     (``05:34:32 +22:00:52``, ``5h34m32s +22d00m52s``), and ``galactic 184.5 -5.8``.
+
+    Parameters
+    ----------
+    text
+        What was typed.
+
+    Returns
+    -------
+    SkyCoord or None
+        In ICRS.
 
     Raises
     ------

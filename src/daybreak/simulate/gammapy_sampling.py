@@ -164,6 +164,17 @@ def sample_with_gammapy(
 
     A flare scales the source's flux by its mean over the run; its arrival times are then drawn
     from the flare's own profile, everything else is Gammapy's.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    exposure
+        Pointing and times of the run.
+    sources
+        What shines there.
+    instrument
+        Its response is used.
     """
     state = np.random.RandomState(np.random.MT19937(seed))
     sampler = MapDatasetEventSampler(random_state=state, keep_mc_id=False)

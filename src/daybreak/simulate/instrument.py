@@ -98,7 +98,13 @@ class VirtualInstrument:
         return {k: str(v) if isinstance(v, u.Quantity) else v for k, v in values.items()}
 
     def trigger_efficiency(self, energy: u.Quantity) -> Array:
-        """Efficiency of the trigger, 1 / (1 + (E_trigger / E)^8); same shape as `energy`."""
+        """Efficiency of the trigger, 1 / (1 + (E_trigger / E)^8); same shape as `energy`.
+
+        Parameters
+        ----------
+        energy
+            True energy, of any shape.
+        """
         ratio = (self.energy_trigger / energy).to_value("")
         return np.asarray(1 / (1 + ratio**_TRIGGER_SLOPE))
 
@@ -106,6 +112,13 @@ class VirtualInstrument:
         """Effective area before a directional cut.
 
         A(E, o) = A0 eps(E) / (1 + (E_half / E)^s) exp(-o^2 / (2 w^2)); broadcasts.
+
+        Parameters
+        ----------
+        energy
+            True energy.
+        offset
+            From the pointing.
         """
         ratio = (self.energy_half / energy).to_value("")
         cuts = 1 / (1 + ratio**self.area_slope)
@@ -116,6 +129,16 @@ class VirtualInstrument:
         """Mean and width of ln(E_reco / E_true), which is normal; shapes of `energy`.
 
         The mean is b (0.1 TeV / E); the width is s sqrt(1 + 0.1 TeV / E).
+
+        Parameters
+        ----------
+        energy
+            True energy, of any shape.
+
+        Returns
+        -------
+        mean, width : numpy.ndarray
+            Of the shape of `energy`.
         """
         ratio = (0.1 * u.TeV / energy).to_value("")
         return np.asarray(self.bias * ratio), np.asarray(self.resolution * np.sqrt(1 + ratio))
@@ -125,28 +148,76 @@ class VirtualInstrument:
 
         r(E, o) = r_min sqrt(1 + k (0.1 TeV / E)^0.8) (1 + 0.06 (o / deg)^2), with k such that
         r(0.1 TeV, 0) is ``r68_100gev``.
+
+        Parameters
+        ----------
+        energy
+            True energy.
+        offset
+            From the pointing.
         """
         k = (self.r68_100gev / self.r68_min).to_value("") ** 2 - 1
         narrow = np.sqrt(1 + k * (0.1 * u.TeV / energy).to_value("") ** 0.8)
         return self.r68_min * narrow * (1 + 0.06 * offset.to_value("deg") ** 2)
 
     def psf_sigma(self, energy: u.Quantity, offset: u.Quantity) -> u.Quantity:
-        """Width of the narrow Gaussian of the point spread function; broadcasts."""
+        """Width of the narrow Gaussian of the point spread function; broadcasts.
+
+        Parameters
+        ----------
+        energy
+            True energy.
+        offset
+            From the pointing.
+        """
         return self.r68(energy, offset) / _r68_over_sigma(self.psf_tail, self.psf_tail_width)
 
     def containment(self, radius: u.Quantity, energy: u.Quantity, offset: u.Quantity) -> Array:
-        """Fraction of a point source's events within `radius`; broadcasts."""
+        """Fraction of a point source's events within an angle from it; broadcasts.
+
+        Parameters
+        ----------
+        radius
+            The angle.
+        energy
+            True energy.
+        offset
+            From the pointing.
+        """
         scaled = (radius / self.psf_sigma(energy, offset)).to_value("")
         return _containment(scaled, self.psf_tail, self.psf_tail_width)
 
     def rad_max(self, energy: u.Quantity) -> u.Quantity:
-        """Directional cut of the point-like files: 1.25 times the 68 % radius on the axis."""
+        """Directional cut of the point-like files: 1.25 times the 68 % radius on the axis.
+
+        Parameters
+        ----------
+        energy
+            Reconstructed energy, of any shape.
+
+        Returns
+        -------
+        Quantity
+            An angle, of the shape of `energy`.
+        """
         return 1.25 * self.r68(energy, 0 * u.deg)
 
     def background_rate(self, energy: u.Quantity, offset: u.Quantity) -> u.Quantity:
         """Background per reconstructed energy, ontime and solid angle; broadcasts.
 
         B(E, o) = B0 (E / TeV)^-g eps(E) / (1 + (0.5 TeV / E)) exp(-o^2 / (2 w^2)).
+
+        Parameters
+        ----------
+        energy
+            Reconstructed energy.
+        offset
+            From the pointing.
+
+        Returns
+        -------
+        Quantity
+            In 1 / (TeV s sr).
         """
         x = energy.to_value("TeV")
         spectrum = x**-self.background_index / (1 + 0.5 / x)
@@ -247,6 +318,11 @@ def _psf(instrument: VirtualInstrument, offset: MapAxis) -> PSF3D:
 def full_enclosure_irfs(instrument: VirtualInstrument) -> dict[str, Any]:
     """Instrument response without a directional cut.
 
+    Parameters
+    ----------
+    instrument
+        Its functions are tabulated.
+
     Returns
     -------
     dict
@@ -292,6 +368,11 @@ def point_like_irfs(instrument: VirtualInstrument) -> dict[str, Any]:
 
     With the cut t(E') on the direction, C the containment of the point spread function and R the
     energy dispersion, A'(E) = A(E) int R(E'|E) C(t(E'), E) dE', and R' is R C, normalised.
+
+    Parameters
+    ----------
+    instrument
+        Its functions are tabulated.
 
     Returns
     -------

@@ -20,15 +20,9 @@ from daybreak.simulate.gammapy_sampling import sample_with_gammapy
 from daybreak.simulate.instrument import VirtualInstrument
 from daybreak.simulate.sampling import Events, Exposure, sample_direct
 from daybreak.simulate.sources import Source, crab_like
-from daybreak.simulate.store import (
-    INDEX_FILES,
-    Run,
-    altitude_azimuth,
-    run_file_name,
-    write_index_files,
-    write_run,
-)
+from daybreak.simulate.store import INDEX_FILES, run_file_name, write_index_files, write_run
 from daybreak.simulate.truth import TRUTH_FILE, RunTruth, Truth, read_truth
+from daybreak.simulate.virtual_runs import Run, altitude_azimuth
 
 Sampler = Literal["gammapy", "direct"]
 Progress = Callable[[int, int], None]
@@ -73,7 +67,18 @@ class Field:
     start: str = DEFAULT_START
 
     def runs(self, first_obs_id: int) -> list[Run]:
-        """Its runs, numbered from `first_obs_id`."""
+        """Its runs, by time.
+
+        Parameters
+        ----------
+        first_obs_id
+            Number of the first; the others follow.
+
+        Raises
+        ------
+        ConfigError
+            If there is no run, or none longer than 0 s, or the start can't be read.
+        """
         if self.n_runs < 1 or not self.ontime > 0 * u.s:
             raise ConfigError(f"field {self.name}: at least one run longer than 0 s is needed", "")
         try:
@@ -115,7 +120,15 @@ def _check_visible(runs: Sequence[Run], instrument: VirtualInstrument) -> None:
 
 
 def run_seed(seed: int, obs_id: int) -> np.random.SeedSequence:
-    """Seed of one run: it follows from the two numbers alone, whatever else is simulated."""
+    """Seed of one run: it follows from the two numbers alone, whatever else is simulated.
+
+    Parameters
+    ----------
+    seed
+        Of the whole simulation, not negative.
+    obs_id
+        Number of the run.
+    """
     return np.random.SeedSequence(entropy=seed, spawn_key=(obs_id,))
 
 
@@ -312,7 +325,9 @@ def simulate_night(
 
     Examples
     --------
-    >>> truth = simulate_night(Path("store"), seed=1, n_runs=1, ontime=3 * u.min)
+    >>> from pathlib import Path
+    >>> from daybreak.simulate import simulate_night
+    >>> truth = simulate_night(Path("store"), seed=1, n_runs=1, sampler="direct")
     >>> truth.sources["Virtual Crab"]["spectrum"]["index"]
     {'value': 2.6, 'unit': ''}
     """

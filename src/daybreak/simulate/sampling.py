@@ -66,7 +66,13 @@ class Events:
     mc_id: NDArray[np.int16]
 
     def take(self, index: NDArray[Any]) -> Events:
-        """The events at `index` (positions or a mask)."""
+        """Some of the events.
+
+        Parameters
+        ----------
+        index
+            Positions, or a mask of shape (n_events,).
+        """
         return Events(
             self.seconds[index],
             self.ra[index],
@@ -77,7 +83,13 @@ class Events:
 
     @staticmethod
     def join(parts: Sequence[Events]) -> Events:
-        """One event list of many, unsorted."""
+        """One event list of many, unsorted.
+
+        Parameters
+        ----------
+        parts
+            At least one.
+        """
         return Events(
             np.concatenate([p.seconds for p in parts]),
             np.concatenate([p.ra for p in parts]),
@@ -88,7 +100,19 @@ class Events:
 
 
 def make_events(seconds: Array, ra: Array, dec: Array, energy: Array, mc_id: int) -> Events:
-    """Events that all come from one origin; right ascensions are brought into 0..360 deg."""
+    """Events that all come from one origin.
+
+    Parameters
+    ----------
+    seconds
+        Time after the start of the run, shape (n,).
+    ra, dec
+        Reconstructed direction in deg, shape (n,); right ascensions are brought into 0..360.
+    energy
+        Reconstructed energy in TeV, shape (n,).
+    mc_id
+        Of the origin, as in :class:`Events`.
+    """
     return Events(
         np.asarray(seconds, dtype=float),
         np.asarray(ra, dtype=float) % 360.0,
@@ -99,12 +123,28 @@ def make_events(seconds: Array, ra: Array, dec: Array, energy: Array, mc_id: int
 
 
 def offsets(events: Events, pointing: SkyCoord) -> Array:
-    """Angle between the events and the pointing in deg, shape (n_events,)."""
+    """Angle between the events and the pointing in deg, shape (n_events,).
+
+    Parameters
+    ----------
+    events
+        Their directions count.
+    pointing
+        Centre of the field of view.
+    """
     return separation_deg(events.ra, events.dec, pointing.icrs.ra.deg, pointing.icrs.dec.deg)
 
 
 def separation_deg(ra: Any, dec: Any, ra_0: float, dec_0: float) -> Array:
-    """Great-circle distance (haversine) in deg; broadcasts."""
+    """Great-circle distance (haversine) in deg; broadcasts.
+
+    Parameters
+    ----------
+    ra, dec
+        Directions in deg.
+    ra_0, dec_0
+        Where the distance is counted from, in deg.
+    """
     lat, lat_0 = np.radians(dec), np.radians(dec_0)
     half = np.sin((lat - lat_0) / 2) ** 2
     half = half + np.cos(lat) * np.cos(lat_0) * np.sin(np.radians(np.asarray(ra) - ra_0) / 2) ** 2
@@ -112,28 +152,73 @@ def separation_deg(ra: Any, dec: Any, ra_0: float, dec_0: float) -> Array:
 
 
 def in_order(events: Events, exposure: Exposure, instrument: VirtualInstrument) -> Events:
-    """Events within the field of view, by time."""
+    """Events within the field of view, by time.
+
+    Parameters
+    ----------
+    events
+        All that were drawn.
+    exposure
+        Its pointing counts.
+    instrument
+        Its ``fov_radius`` counts.
+    """
     inside = offsets(events, exposure.pointing) < instrument.fov_radius.to_value("deg")
     kept = events.take(inside)
     return kept.take(np.argsort(kept.seconds, kind="stable"))
 
 
 def flare_profile(flare: Flare, exposure: Exposure) -> tuple[Array, Array]:
-    """Edges (n + 1, seconds after the run's start) and relative flux (n) within them."""
+    """Flux of a flare during a run, relative to the quiet flux.
+
+    Parameters
+    ----------
+    flare
+        The flare, timed from the start of the field's first run.
+    exposure
+        Times of the run.
+
+    Returns
+    -------
+    edges : numpy.ndarray
+        Of steps of 0.1 s, in seconds after the run's start, shape (n + 1,).
+    flux : numpy.ndarray
+        Within the steps, shape (n,).
+    """
     n_steps = max(1, round(exposure.ontime * _FLARE_STEPS_PER_SECOND))
     edges = np.linspace(0, exposure.ontime, n_steps + 1)
     return edges, flare(exposure.start + (edges[1:] + edges[:-1]) / 2)
 
 
 def mean_flux_factor(source: Source, exposure: Exposure) -> float:
-    """Mean of the flux during the run over the quiet flux."""
+    """Mean of the flux during the run over the quiet flux.
+
+    Parameters
+    ----------
+    source
+        1 without a flare.
+    exposure
+        Times of the run.
+    """
     if source.flare is None:
         return 1.0
     return float(flare_profile(source.flare, exposure)[1].mean())
 
 
 def sample_seconds(rng: Any, n: int, source: Source | None, exposure: Exposure) -> Array:
-    """Arrival times of `n` events in seconds after the run's start, shape (n,)."""
+    """Arrival times of events in seconds after the run's start, shape (n,).
+
+    Parameters
+    ----------
+    rng
+        NumPy's generator, new or old.
+    n
+        How many.
+    source
+        Its flare shapes the times; None: evenly spread, as background.
+    exposure
+        Times of the run.
+    """
     uniform = np.asarray(rng.uniform(size=n))
     if source is None or source.flare is None:
         return uniform * exposure.ontime
@@ -169,7 +254,17 @@ def _background_cells(instrument: VirtualInstrument) -> tuple[Array, Array, Arra
 def sample_background(
     rng: np.random.Generator, exposure: Exposure, instrument: VirtualInstrument
 ) -> Events:
-    """Background of a run, drawn cell by cell from the background table; ontime counts."""
+    """Background of a run, drawn cell by cell from the background table; ontime counts.
+
+    Parameters
+    ----------
+    rng
+        The random numbers.
+    exposure
+        Pointing and times of the run.
+    instrument
+        Its response is used.
+    """
     cumulative, ln_edges, fov, mid = _background_cells(instrument)
     n = int(rng.poisson(cumulative[-1] * exposure.ontime))
     cell = np.searchsorted(cumulative, rng.uniform(0, cumulative[-1], n))
@@ -237,7 +332,21 @@ def sample_source(
     exposure: Exposure,
     instrument: VirtualInstrument,
 ) -> Events:
-    """Gamma rays of one source: drawn for the largest area it sees, thinned to the area there."""
+    """Gamma rays of one source: drawn for the largest area it sees, thinned to the area there.
+
+    Parameters
+    ----------
+    rng
+        The random numbers.
+    source
+        Where it is, its shape, spectrum and flare.
+    mc_id
+        Of its events, as in :class:`Events`.
+    exposure
+        Pointing and times of the run.
+    instrument
+        Its response is used.
+    """
     place, pointing = source.position.icrs, exposure.pointing.icrs
     distance = float(separation_deg(place.ra.deg, place.dec.deg, pointing.ra.deg, pointing.dec.deg))
     extent = source.extent.to_value("deg")
@@ -269,7 +378,19 @@ def sample_direct(
     sources: Sequence[Source],
     instrument: VirtualInstrument,
 ) -> Events:
-    """All events of a run within the field of view, by time, drawn from the tables."""
+    """All events of a run within the field of view, by time, drawn from the tables.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    exposure
+        Pointing and times of the run.
+    sources
+        What shines there.
+    instrument
+        Its response is used.
+    """
     rng = np.random.default_rng(seed)
     parts = [sample_background(rng, exposure, instrument)]
     for index, source in enumerate(sources):

@@ -210,8 +210,18 @@ def crab_like(
 ) -> Source:
     """A point source as bright as the Crab Nebula: this project's own virtual truth.
 
-    phi(1 TeV) = `scale` x 3.45e-11 cm-2 s-1 TeV-1 with index 2.6, at the Crab's place unless
-    `position` says otherwise.
+    phi(1 TeV) = 3.45e-11 cm-2 s-1 TeV-1 with index 2.6.
+
+    Parameters
+    ----------
+    name
+        Of the source.
+    position
+        None: the Crab's.
+    scale
+        Times the Crab's flux.
+    flare
+        None: steady.
     """
     if position is None:
         position = SkyCoord(83.6331, 22.0145, unit="deg", frame="icrs")

@@ -5,31 +5,24 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.time import Time, TimeDelta
 
 from daybreak.errors import OutputError
 from daybreak.products.atomic import atomic_path
 from daybreak.products.provenance import header_cards
 from daybreak.simulate.instrument import (
-    TELESCOPE,
     VirtualInstrument,
     full_enclosure_irfs,
     point_like_irfs,
 )
 from daybreak.simulate.sampling import Events
+from daybreak.simulate.virtual_runs import MJDREFF, MJDREFI, Run, observation_row
 
-MJDREFI = 60310
-MJDREFF = 69.184 / 86400  # 2024-01-01T00:00:00 UTC as terrestrial time
-REFERENCE = Time(MJDREFI, MJDREFF, format="mjd", scale="tt")
 INDEX_FILES = ("obs-index.fits.gz", "hdu-index.fits.gz")
 _GZIP_LEVEL = 3
 _FITS_BLOCK = 2880
@@ -51,101 +44,15 @@ _TIME_CARDS = {
 }
 
 
-@dataclass(frozen=True)
-class Run:
-    """One observation of a virtual night.
-
-    Attributes
-    ----------
-    obs_id : int
-    target, tag : str
-        Written as ``OBJECT`` and ``TARGET_TAG``.
-    position, pointing : SkyCoord
-        Of the target and of the field's centre.
-    start : Time
-    ontime : Quantity
-    """
-
-    obs_id: int
-    target: str
-    tag: str
-    position: SkyCoord
-    pointing: SkyCoord
-    start: Time
-    ontime: u.Quantity
-
-    @property
-    def tstart(self) -> float:
-        """Start in seconds since the reference time, a whole number of milliseconds."""
-        return round(float((self.start - REFERENCE).to_value("s")), 3)
-
-    @property
-    def tstop(self) -> float:
-        """End in seconds since the reference time."""
-        return self.tstart + float(self.ontime.to_value("s"))
-
-
 def run_file_name(obs_id: int) -> str:
-    """Name of a run's file."""
-    return f"daybreak_virtual_{obs_id:06d}.fits.gz"
+    """Name of a run's file.
 
-
-def altitude_azimuth(
-    position: SkyCoord, time: Time, instrument: VirtualInstrument
-) -> tuple[float, float]:
-    """Altitude and azimuth (from north through east) in deg; good to about 0.3 deg.
-
-    Textbook spherical astronomy with the linear mean sidereal time, without precession, refraction
-    or polar motion, so that a simulation never waits for a table from the network.
+    Parameters
+    ----------
+    obs_id
+        Number of the run; six digits are shown.
     """
-    days = (time.utc.jd1 - 2451545.0) + time.utc.jd2
-    sidereal = 280.46061837 + 360.98564736629 * days + instrument.longitude.to_value("deg")
-    hour = np.radians(sidereal - position.icrs.ra.deg)
-    dec, lat = position.icrs.dec.rad, instrument.latitude.to_value("rad")
-    up = np.sin(lat) * np.sin(dec) + np.cos(lat) * np.cos(dec) * np.cos(hour)
-    north = np.cos(lat) * np.sin(dec) - np.sin(lat) * np.cos(dec) * np.cos(hour)
-    east = -np.cos(dec) * np.sin(hour)
-    return float(np.degrees(np.arcsin(up))), float(np.degrees(np.arctan2(east, north)) % 360)
-
-
-def observation_row(run: Run, n_events: int, instrument: VirtualInstrument) -> dict[str, Any]:
-    """The run's row of the observation index; angles in deg, times in s."""
-    middle = run.start + run.ontime / 2
-    altitude, azimuth = altitude_azimuth(run.pointing, middle, instrument)
-    begin = (REFERENCE + TimeDelta(run.tstart, format="sec")).utc.isot
-    end = (REFERENCE + TimeDelta(run.tstop, format="sec")).utc.isot
-    ontime = float(run.ontime.to_value("s"))
-    return {
-        "OBS_ID": run.obs_id,
-        "RA_PNT": float(run.pointing.icrs.ra.deg),
-        "DEC_PNT": float(run.pointing.icrs.dec.deg),
-        "GLON_PNT": float(run.pointing.galactic.l.deg),
-        "GLAT_PNT": float(run.pointing.galactic.b.deg),
-        "ZEN_PNT": 90.0 - altitude,
-        "ALT_PNT": altitude,
-        "AZ_PNT": azimuth,
-        "OBJECT": run.target,
-        "RA_OBJ": float(run.position.icrs.ra.deg),
-        "DEC_OBJ": float(run.position.icrs.dec.deg),
-        "ONTIME": ontime,
-        "LIVETIME": ontime * (1 - instrument.dead_time),
-        "DEADC": 1 - instrument.dead_time,
-        "TSTART": run.tstart,
-        "TSTOP": run.tstop,
-        "DATE-OBS": begin[:10],
-        "TIME-OBS": begin[11:],
-        "DATE-END": end[:10],
-        "TIME-END": end[11:],
-        "N_TELS": 4,
-        "TELLIST": "1,2,3,4",
-        "QUALITY": 0,
-        "EVENT_COUNT": n_events,
-        "TARGET_NAME": run.target,
-        "TARGET_TAG": run.tag,
-        "TARGET_OFFSET": float(run.position.separation(run.pointing).deg),
-        "TELESCOP": TELESCOPE,
-        "INSTRUME": "VIRTUAL",
-    }
+    return f"daybreak_virtual_{obs_id:06d}.fits.gz"
 
 
 _IN_SECONDS = {"ONTIME", "LIVETIME", "TSTART", "TSTOP"}
@@ -254,7 +161,20 @@ def _irf_bytes(instrument: VirtualInstrument, point_like: bool) -> tuple[bytes, 
 
 
 def write_gzipped(content: bytes, path: Path) -> None:
-    """Write bytes, compressed, atomically; the same content gives the same bytes."""
+    """Write bytes, compressed, atomically; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    content
+        Uncompressed.
+    path
+        Of the file; its folder is made if it is missing.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
     with (
         atomic_path(path) as partial,
         partial.open("wb") as raw,
@@ -282,12 +202,32 @@ def write_run(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write one run's file.
 
+    Parameters
+    ----------
+    folder
+        Of the store.
+    run
+        What was observed, and when.
+    events
+        By time.
+    instrument
+        Its response is written beside the events.
+    point_like
+        Write point-like responses with ``RAD_MAX_2D``.
+    provenance
+        As of :func:`daybreak.products.provenance.provenance`.
+
     Returns
     -------
     observation : dict
         Its row of the observation index.
     hdus : list of dict
         Its rows of the HDU index.
+
+    Raises
+    ------
+    OutputError
+        If the file can't be written.
     """
     row = observation_row(run, len(events.energy), instrument)
     primary = fits.PrimaryHDU()
@@ -316,7 +256,15 @@ def write_run(
 
 
 def index_hdu(rows: Sequence[dict[str, Any]], name: str) -> fits.BinTableHDU:
-    """A table of equally keyed rows as a FITS table."""
+    """A table of equally keyed rows as a FITS table.
+
+    Parameters
+    ----------
+    rows
+        At least one.
+    name
+        Of the HDU.
+    """
     columns = []
     for key in rows[0]:
         values = np.array([row[key] for row in rows])
@@ -331,7 +279,22 @@ def write_index_files(
     hdus: Sequence[dict[str, Any]],
     instrument: VirtualInstrument,
 ) -> None:
-    """Write ``obs-index.fits.gz`` and ``hdu-index.fits.gz``."""
+    """Write ``obs-index.fits.gz`` and ``hdu-index.fits.gz``.
+
+    Parameters
+    ----------
+    folder
+        Of the store.
+    observations, hdus
+        Rows of the two indices, as of `write_run`.
+    instrument
+        Its site is written into the header.
+
+    Raises
+    ------
+    OutputError
+        If there is no run, or a file can't be written.
+    """
     if not observations:
         raise OutputError(f"no run to index in {folder}", "Ask for at least one run.")
     obs = index_hdu(observations, "OBS_INDEX")

@@ -186,6 +186,20 @@ def cascades(
     Half of the mean loss b E goes in steps with dn/dv ~ 1/v (as in bremsstrahlung), half with
     dn/dv ~ 1/v^2 (as in pair production), v from 1e-4 to 1. Losses below 1 GeV are left out: their
     light is little beside that of the others.
+
+    Parameters
+    ----------
+    rng
+        The random numbers.
+    energy_gev
+        Of the muon in GeV, where the path begins.
+    step_m
+        Length in m over which its energy is taken as constant.
+
+    Returns
+    -------
+    energies, places : numpy.ndarray
+        In GeV and in m along the track, each of shape (n_cascades,).
     """
     v_min = 1e-4
     log_range = -math.log(v_min)
@@ -304,6 +318,16 @@ def forwardness(cos_angle: Any) -> Floats:
 
     ``a exp(b |cos theta - cos theta_c|^c) + d`` with the constants for electrons of Raedel
     and Wiebusch 2013 (Astropart. Phys. 44, 102; arXiv:1210.5140).
+
+    Parameters
+    ----------
+    cos_angle
+        Cosine of the angle, of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape of `cos_angle`.
     """
     peak = np.exp(-6.02527 * np.abs(np.asarray(cos_angle) - COS_C) ** 0.29887)
     return np.asarray((4.27033 * peak - 0.00103) / _FORWARD_MEAN)

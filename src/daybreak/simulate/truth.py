@@ -74,7 +74,23 @@ class Truth:
         return {"schema": SCHEMA, **asdict(self)}
 
     def write(self, folder: Path) -> Path:
-        """Write ``truth.json`` into `folder` and return its path."""
+        """Write ``truth.json``.
+
+        Parameters
+        ----------
+        folder
+            Of the store.
+
+        Returns
+        -------
+        pathlib.Path
+            Of the file.
+
+        Raises
+        ------
+        OutputError
+            If it can't be written.
+        """
         path = folder / TRUTH_FILE
         write_text(path, json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n")
         return path
@@ -82,6 +98,11 @@ class Truth:
 
 def read_truth(folder: Path) -> Truth:
     """Read what :meth:`Truth.write` wrote.
+
+    Parameters
+    ----------
+    folder
+        Of the store.
 
     Raises
     ------

@@ -230,7 +230,7 @@ class MergedLayer(Layer):
     places: Mapping[KeyPath, str] = field(default_factory=dict)
 
     def where(self, path: KeyPath) -> str:
-        """Name and line of a key, as ``file.yaml:12``."""
+        """See `Layer`; each key knows the file that it stands in."""
         ends = range(len(path), 0, -1)
         found = (self.places[path[:n]] for n in ends if path[:n] in self.places)
         return next(found, self.name)

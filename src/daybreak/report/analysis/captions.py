@@ -15,7 +15,18 @@ _MAP_TAIL = (
 
 
 def captions(tables: ResultTables) -> dict[str, str]:
-    """Caption by figure name."""
+    """Caption by figure name.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; what is missing is left out of the sentences.
+
+    Returns
+    -------
+    dict
+        Figure to caption, also for figures that are not drawn.
+    """
     found = {
         "theta2": _theta2(tables),
         "cumulative": "Excess against live time, and significance against its square root, run by "
@@ -78,7 +89,13 @@ def _sed(tables: ResultTables) -> str:
 
 
 def ul_convention(meta: dict[str, object]) -> str:
-    """The convention of the upper limits in words."""
+    """The convention of the upper limits in words.
+
+    Parameters
+    ----------
+    meta
+        Header of the flux points: ``ul_convention``, else ``n_sigma_ul``.
+    """
     text = str(meta.get("ul_convention") or "").strip().rstrip(".")
     if text:
         return text.removeprefix("upper limits ")
@@ -102,7 +119,15 @@ def _lightcurve(tables: ResultTables, binning: str) -> str:
 
 
 def variability(tables: ResultTables, binning: str) -> list[tuple[str, str]]:
-    """Constant fit, chi², Fvar and Bayesian blocks as pairs of label and value."""
+    """Constant fit, chi², Fvar and Bayesian blocks as pairs of label and value.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without this light curve the list is empty.
+    binning
+        ``run``, ``night`` or ``minutes``.
+    """
     table = tables.filled(f"lightcurve_{binning}")
     if table is None:
         return []

@@ -40,7 +40,19 @@ _HEADER_KEYS = (
 
 
 def fitted_sources(tables: ResultTables) -> list[dict[str, Any]]:
-    """The models with their parameters and statistics, in the order of the table."""
+    """The models with their parameters and statistics, in the order of the table.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``fit3d_models`` the list is empty.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``chosen``, ``fit`` (its statistics) and ``parameters``, each with ``component``,
+        ``name``, ``value``, ``error``, ``unit``, ``frozen``.
+    """
     table = tables.filled("fit3d_models")
     if table is None:
         return []
@@ -67,7 +79,18 @@ def fitted_sources(tables: ResultTables) -> list[dict[str, Any]]:
 
 
 def chosen_source(tables: ResultTables) -> dict[str, float] | None:
-    """Position and size (NaN for a point) of the chosen model, in degrees."""
+    """Position and size (NaN for a point) of the chosen model, in degrees.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without a chosen model.
+
+    Returns
+    -------
+    dict or None
+        ``lon_0`` and ``lat_0`` (right ascension and declination), ``size``.
+    """
     entry = next((e for e in fitted_sources(tables) if e["chosen"]), None)
     if entry is None:
         return None
@@ -90,7 +113,13 @@ def _line(entry: dict[str, Any], reference: float) -> str:
 
 
 def models_view(tables: ResultTables) -> TableView | None:
-    """The spatial models compared."""
+    """The spatial models compared.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``fit3d_models``.
+    """
     entries = fitted_sources(tables)
     if not entries:
         return None
@@ -130,7 +159,13 @@ def models_view(tables: ResultTables) -> TableView | None:
 
 
 def facts(tables: ResultTables) -> list[tuple[str, str]]:
-    """Pairs of label and text below the table."""
+    """Pairs of label and text below the table.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without a chosen model the list is empty.
+    """
     table = tables.filled("fit3d_models")
     entry = next((e for e in fitted_sources(tables) if e["chosen"]), None)
     if table is None or entry is None:
@@ -151,13 +186,25 @@ def facts(tables: ResultTables) -> list[tuple[str, str]]:
 
 
 def choice(tables: ResultTables) -> str:
-    """Why the chosen model."""
+    """Why the chosen model.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``fit3d_models`` the text is empty.
+    """
     table = tables.filled("fit3d_models")
     return str(table.meta.get("choice") or "") if table is not None else ""
 
 
 def caption(tables: ResultTables) -> str:
-    """Of the residual map."""
+    """Caption of the residual map.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; the size of the chosen source is told.
+    """
     source = chosen_source(tables)
     drawn = ""
     if source is not None and np.isfinite(source["size"]):
@@ -171,7 +218,13 @@ def caption(tables: ResultTables) -> str:
 
 
 def json_block(tables: ResultTables) -> dict[str, Any] | None:
-    """The fit for ``results.json``."""
+    """The fit for ``results.json``.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``fit3d_models``.
+    """
     table = tables.filled("fit3d_models")
     if table is None:
         return None

@@ -33,7 +33,19 @@ _TOTAL_KEYS = (
 
 
 def total_counts(tables: ResultTables) -> dict[str, float]:
-    """Counts of all runs together, from the theta² header or else the cumulative table."""
+    """Counts of all runs together, from the theta² header or else the cumulative table.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without both tables all numbers are NaN.
+
+    Returns
+    -------
+    dict
+        ``n_on``, ``n_off``, ``alpha``, ``excess``, ``excess_error``, ``significance``,
+        ``livetime_h``.
+    """
     theta2, cumulative = tables.table("theta2"), tables.filled("cumulative")
     keys = ("n_on", "n_off", "alpha", "excess", "excess_error", "significance", "livetime_h")
     if theta2 is not None:
@@ -46,7 +58,18 @@ def total_counts(tables: ResultTables) -> dict[str, float]:
 
 
 def flux_above(tables: ResultTables) -> dict[str, float] | None:
-    """Integral of the chosen model above 1 TeV, or above the threshold where that is higher."""
+    """Integral of the chosen model above 1 TeV, or above the threshold where that is higher.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without a chosen model.
+
+    Returns
+    -------
+    dict or None
+        As of `integral_flux`.
+    """
     entry = chosen_model(tables)
     if entry is None:
         return None
@@ -56,7 +79,19 @@ def flux_above(tables: ResultTables) -> dict[str, float] | None:
 
 
 def total_flux(tables: ResultTables) -> dict[str, float] | None:
-    """Flux of all data above the threshold, from the norm of the chosen shape alone."""
+    """Flux of all data above the threshold, from the norm of the chosen shape alone.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without such a flux in ``spectrum_models``.
+
+    Returns
+    -------
+    dict or None
+        ``e_min_tev``, ``e_max_tev``; ``flux``, its errors and ``flux_ul`` in 1/(cm2 s); ``ts``,
+        ``n_sigma_ul``.
+    """
     models = tables.filled("spectrum_models")
     total = models.meta.get("total") if models is not None else None
     if not isinstance(total, dict):
@@ -65,7 +100,18 @@ def total_flux(tables: ResultTables) -> dict[str, float] | None:
 
 
 def flux_limit(tables: ResultTables) -> dict[str, float] | None:
-    """Upper limit on the flux of the whole data set, None if there is none."""
+    """Upper limit on the flux of the whole data set, None if there is none.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis.
+
+    Returns
+    -------
+    dict or None
+        ``e_min_tev``, ``e_max_tev``, ``flux_ul`` in 1/(cm2 s), ``n_sigma_ul``.
+    """
     total = total_flux(tables)
     if total is None or not np.isfinite(total["flux_ul"]):
         return None
@@ -73,7 +119,18 @@ def flux_limit(tables: ResultTables) -> dict[str, float] | None:
 
 
 def verdict(tables: ResultTables) -> tuple[str, str]:
-    """The headline and the line below it."""
+    """The headline and the line below it.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis.
+
+    Returns
+    -------
+    tuple of str
+        Whether the source is detected, and its flux or the limit on it.
+    """
     counts = total_counts(tables)
     significance, hours = counts["significance"], counts["livetime_h"]
     measured = (
@@ -127,7 +184,18 @@ def _shape(entry: dict[str, Any]) -> list[str]:
 
 
 def cards(tables: ResultTables) -> list[dict[str, str]]:
-    """Key facts: label, value and a small line below."""
+    """Key facts: label, value and a small line below.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; facts that were not measured are left out.
+
+    Returns
+    -------
+    list of dict
+        ``label``, ``value`` and ``below``, as text.
+    """
     counts = total_counts(tables)
     runs, left_out = tables.filled("runs"), tables.filled("runs_left_out")
     found = [

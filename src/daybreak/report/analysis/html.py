@@ -46,7 +46,20 @@ def write_report(
 
 
 def render(tables: ResultTables, figures: Path) -> str:
-    """The page as text."""
+    """The page as text.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis.
+    figures
+        Folder of the figures; those that are missing are left out.
+
+    Raises
+    ------
+    ProductError
+        If a table can't be read, or a figure holds what a figure must not hold.
+    """
     return render_template(__package__, "report.html", _page(tables, figures))
 
 

@@ -40,23 +40,55 @@ def dnde(model: str, energy: FloatArray, values: Mapping[str, float]) -> FloatAr
 
 
 def integral(model: str, values: Mapping[str, float], low: float, high: float) -> float:
-    """Flux between `low` and `high` (TeV) in 1/(cm2 s); trapezium in log energy, 1e-4 exact."""
+    """Integral flux of a model in 1/(cm2 s); trapezium in log energy, 1e-4 exact.
+
+    Parameters
+    ----------
+    model, values
+        As for `dnde`.
+    low, high
+        Energies in TeV.
+    """
     energy = np.geomspace(low, high, 400)
     return float(np.trapezoid(dnde(model, energy, values) * energy, np.log(energy)))
 
 
 def crab_dnde(energy: FloatArray) -> FloatArray:
-    """Reference spectrum of the Crab Nebula, 1/(cm2 s TeV)."""
+    """Reference spectrum of the Crab Nebula, 1/(cm2 s TeV).
+
+    Parameters
+    ----------
+    energy
+        Energies in TeV, of any shape.
+    """
     return dnde("ecpl", energy, CRAB)
 
 
 def crab_flux(low: float, high: float) -> float:
-    """Flux of the Crab Nebula between `low` and `high` (TeV), 1/(cm2 s)."""
+    """Integral flux of the Crab Nebula, 1/(cm2 s).
+
+    Parameters
+    ----------
+    low, high
+        Energies in TeV.
+    """
     return integral("ecpl", CRAB, low, high)
 
 
 def fitted_models(tables: ResultTables) -> list[dict[str, Any]]:
-    """The fits of ``spectrum_models.ecsv``, one entry per model, the chosen one marked."""
+    """The fits of ``spectrum_models.ecsv``, one entry per model, the chosen one marked.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``spectrum_models`` the list is empty.
+
+    Returns
+    -------
+    list of dict
+        ``model``, ``chosen``, ``fit`` (statistics and the covariance of the free parameters) and
+        ``parameters``, each with ``name``, ``value``, ``error``, ``unit``, ``frozen``.
+    """
     table = tables.filled("spectrum_models")
     if table is None:
         return []
@@ -102,15 +134,38 @@ def _free_only(fit: dict[str, Any], free: set[str]) -> dict[str, Any]:
 
 
 def chosen_model(tables: ResultTables) -> dict[str, Any] | None:
-    """The chosen fit, if there is one."""
+    """The chosen fit, if there is one.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis.
+
+    Returns
+    -------
+    dict or None
+        As of `fitted_models`.
+    """
     return next((entry for entry in fitted_models(tables) if entry["chosen"]), None)
 
 
 def integral_flux(entry: Mapping[str, Any], low: float) -> dict[str, float] | None:
-    """Integral of a fitted model above `low` (TeV) with its error from the covariance.
+    """Integral of a fitted model with its error from the covariance.
 
-    The error is the linear propagation g C g with numerical derivatives g. None where the fit
-    lacks what is needed.
+    The error is the linear propagation g C g with numerical derivatives g.
+
+    Parameters
+    ----------
+    entry
+        As of `fitted_models`.
+    low
+        From which energy in TeV; up to 100 TeV, or 10 times `low` where that is more.
+
+    Returns
+    -------
+    dict or None
+        ``e_min_tev``, ``e_max_tev``, ``flux`` and ``flux_err`` in 1/(cm2 s); None where the fit
+        lacks what is needed.
     """
     fit = entry["fit"]
     values = {p["name"]: p["value"] for p in entry["parameters"]}

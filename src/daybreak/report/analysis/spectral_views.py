@@ -52,7 +52,13 @@ def _parameter(entry: dict[str, Any]) -> str:
 
 
 def models_view(tables: ResultTables) -> TableView | None:
-    """The models that were fitted, compared."""
+    """The models that were fitted, compared.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``spectrum_models``.
+    """
     entries = fitted_models(tables)
     if not entries:
         return None
@@ -85,7 +91,13 @@ def models_view(tables: ResultTables) -> TableView | None:
 
 
 def covariance_views(tables: ResultTables) -> list[TableView]:
-    """Covariance matrix of each model, in the units of its parameters."""
+    """Covariance matrix of each model, in the units of its parameters.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; models without a covariance are left out.
+    """
     views = []
     for entry in fitted_models(tables):
         names = [str(name) for name in entry["fit"].get("parameters") or ()]

@@ -16,7 +16,19 @@ _AMPLITUDE_UNIT = "cm⁻² s⁻¹ TeV⁻¹"
 
 
 def parameters(tables: ResultTables) -> list[dict[str, Any]]:
-    """Rows of the table of systematic errors."""
+    """Rows of the table of systematic errors.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``systematics`` the list is empty.
+
+    Returns
+    -------
+    list of dict
+        ``parameter``, ``unit``, ``value`` and the errors ``stat``, ``syst``, ``syst_norm``,
+        ``syst_tilt``, in that unit.
+    """
     table = tables.filled("systematics")
     if table is None:
         return []
@@ -41,7 +53,13 @@ def _two_errors(value: float, stat: float, syst: float) -> str:
 
 
 def sentence(tables: ResultTables) -> str:
-    """The parameters of the chosen model with both errors."""
+    """The parameters of the chosen model with both errors.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``systematics`` the text is empty.
+    """
     rows = parameters(tables)
     if not rows:
         return ""
@@ -55,7 +73,13 @@ def sentence(tables: ResultTables) -> str:
 
 
 def scatter_view(tables: ResultTables) -> TableView | None:
-    """What the null regions say about the background."""
+    """What the null regions say about the background.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned if the scatter was not measured.
+    """
     table = tables.table("systematics")
     if table is None or not isinstance(table.meta.get("norm"), dict):
         return None
@@ -85,7 +109,13 @@ def scatter_view(tables: ResultTables) -> TableView | None:
 
 
 def json_block(tables: ResultTables) -> dict[str, Any] | None:
-    """The systematic errors for ``results.json``."""
+    """The systematic errors for ``results.json``.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``systematics``.
+    """
     table = tables.table("systematics")
     if table is None:
         return None

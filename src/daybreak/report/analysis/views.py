@@ -71,7 +71,13 @@ def _utc(text: str) -> str:
 
 
 def runs_views(tables: ResultTables) -> list[TableView]:
-    """The run table, and a folded one with what was counted for the quality flags."""
+    """The run table, and a folded one with what was counted for the quality flags.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``runs`` the list is empty.
+    """
     table = tables.filled("runs")
     if table is None:
         return []
@@ -110,12 +116,24 @@ def runs_views(tables: ResultTables) -> list[TableView]:
 
 
 def run_names(table: Table) -> list[str]:
-    """Observation ids as text; a dash for files that don't tell theirs (id below 0)."""
+    """Observation ids as text; a dash for files that don't tell theirs (id below 0).
+
+    Parameters
+    ----------
+    table
+        With a column ``obs_id``.
+    """
     return [MISSING if text.startswith("-") else text for text in texts(table, "obs_id")]
 
 
 def left_out_view(tables: ResultTables) -> TableView | None:
-    """Runs that were not used, with the reason."""
+    """Runs that were not used, with the reason.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned if no run was left out.
+    """
     table = tables.filled("runs_left_out")
     if table is None:
         return None
@@ -128,7 +146,13 @@ def left_out_view(tables: ResultTables) -> TableView | None:
 
 
 def theta2_view(tables: ResultTables) -> TableView | None:
-    """Bins of the theta² histogram."""
+    """Bins of the theta² histogram.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``theta2``.
+    """
     table = tables.filled("theta2")
     if table is None:
         return None
@@ -144,7 +168,13 @@ def theta2_view(tables: ResultTables) -> TableView | None:
 
 
 def cumulative_view(tables: ResultTables) -> TableView | None:
-    """How the signal grew, run by run."""
+    """How the signal grew, run by run.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``cumulative``.
+    """
     table = tables.filled("cumulative")
     if table is None:
         return None
@@ -160,7 +190,13 @@ def cumulative_view(tables: ResultTables) -> TableView | None:
 
 
 def maps_view(tables: ResultTables) -> TableView | None:
-    """Statistics of the significance maps."""
+    """Statistics of the significance maps.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``map_significance``.
+    """
     table = tables.table("map_significance")
     if table is None:
         return None
@@ -186,7 +222,13 @@ def maps_view(tables: ResultTables) -> TableView | None:
 
 
 def counts_view(tables: ResultTables) -> TableView | None:
-    """Counts spectrum; empty bins are left out."""
+    """Counts spectrum; empty bins are left out.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``spectrum_counts``.
+    """
     table = tables.filled("spectrum_counts")
     if table is None:
         return None
@@ -209,7 +251,13 @@ def counts_view(tables: ResultTables) -> TableView | None:
 
 
 def flux_points_view(tables: ResultTables) -> TableView | None:
-    """Flux points; below the threshold of detection the upper limit counts."""
+    """Flux points; below the threshold of detection the upper limit counts.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without ``flux_points``.
+    """
     table = tables.filled("flux_points")
     if table is None:
         return None
@@ -252,7 +300,17 @@ def _scaled(values: FloatArray, table: Table, key: str) -> list[str]:
 
 
 def lightcurve_view(tables: ResultTables, binning: str, title: str) -> TableView | None:
-    """A light curve's bins; short bins are folded."""
+    """A light curve's bins; short bins are folded.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; None is returned without this light curve.
+    binning
+        ``run``, ``night`` or ``minutes``.
+    title
+        Of the binning, for the caption.
+    """
     table = tables.filled(f"lightcurve_{binning}")
     if table is None:
         return None
@@ -281,7 +339,15 @@ def lightcurve_view(tables: ResultTables, binning: str, title: str) -> TableView
 
 
 def blocks_view(tables: ResultTables, binning: str) -> TableView | None:
-    """Bayesian blocks of a light curve, where there is more than one."""
+    """Bayesian blocks of a light curve, where there is more than one.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis.
+    binning
+        ``run``, ``night`` or ``minutes``.
+    """
     table = tables.filled(f"lightcurve_{binning}")
     blocks = (table.meta.get("blocks") or []) if table is not None else []
     if len(blocks) < 2:

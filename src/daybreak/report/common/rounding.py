@@ -12,17 +12,37 @@ _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def superscript(number: int) -> str:
-    """Integer in superscript signs."""
+    """Integer in superscript signs.
+
+    Parameters
+    ----------
+    number
+        May be negative.
+    """
     return str(number).translate(_SUPERSCRIPT)
 
 
 def power_of_ten(exponent: int) -> str:
-    """``10ⁿ`` as text."""
+    """``10ⁿ`` as text.
+
+    Parameters
+    ----------
+    exponent
+        The n.
+    """
     return f"10{superscript(exponent)}"
 
 
 def decimals_of(error: float, digits: int = 2) -> int:
-    """Decimals that show `digits` significant digits of `error` (0 for errors of 10 and more)."""
+    """Decimals that show an error with as many significant digits as are wanted; 12 at most.
+
+    Parameters
+    ----------
+    error
+        The error; 2 is returned if it is not positive and finite.
+    digits
+        Significant digits.
+    """
     if not (isfinite(error) and error > 0):
         return 2
     decimals = digits - 1 - floor(log10(error))
@@ -32,7 +52,15 @@ def decimals_of(error: float, digits: int = 2) -> int:
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Fixed decimals with a real minus sign; a dash where the value is missing."""
+    """Fixed decimals with a real minus sign; a dash where the value is missing.
+
+    Parameters
+    ----------
+    value
+        Infinite or NaN: missing.
+    decimals
+        Digits after the point.
+    """
     if not isfinite(value):
         return MISSING
     text = f"{value:.{decimals}f}"
@@ -42,7 +70,13 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def whole(value: float) -> str:
-    """Whole number with thin spaces between thousands; decimals only where there are any."""
+    """Whole number with thin spaces between thousands; decimals only where there are any.
+
+    Parameters
+    ----------
+    value
+        Infinite or NaN: missing, shown as a dash.
+    """
     if not isfinite(value):
         return MISSING
     if abs(value - round(value)) > 1e-6:
@@ -51,7 +85,15 @@ def whole(value: float) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """Value with `digits` significant digits; a power of ten where it is very small or large."""
+    """Significant digits of a value; a power of ten where it is very small or large.
+
+    Parameters
+    ----------
+    value
+        Infinite or NaN: missing, shown as a dash.
+    digits
+        How many are shown.
+    """
     if not isfinite(value):
         return MISSING
     if value == 0:
@@ -63,7 +105,15 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def plain(value: float, digits: int = 3) -> str:
-    """At most `digits` significant digits, without zeros at the end: ``1``, ``0.87``."""
+    """Significant digits of a value, without zeros at the end: ``1``, ``0.87``.
+
+    Parameters
+    ----------
+    value
+        As for `significant`.
+    digits
+        How many are shown at most.
+    """
     text = significant(value, digits)
     if TIMES in text or "." not in text:
         return text
@@ -71,7 +121,15 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def with_error(value: float, error: float) -> str:
-    """``value ± error`` with two significant digits of the error."""
+    """``value ± error`` with two significant digits of the error.
+
+    Parameters
+    ----------
+    value
+        Infinite or NaN: missing, shown as a dash.
+    error
+        In the unit of the value; left out if it is not positive and finite.
+    """
     if not isfinite(value):
         return MISSING
     if not (isfinite(error) and error > 0):
@@ -81,7 +139,15 @@ def with_error(value: float, error: float) -> str:
 
 
 def scaled_with_error(value: float, error: float) -> str:
-    """``(value ± error) × 10ⁿ`` for fluxes."""
+    """``(value ± error) × 10ⁿ`` for fluxes.
+
+    Parameters
+    ----------
+    value
+        Infinite or NaN: missing, shown as a dash.
+    error
+        In the unit of the value; left out if it is not positive and finite.
+    """
     if not isfinite(value):
         return MISSING
     size = max(abs(value), error if isfinite(error) else 0.0)
@@ -96,6 +162,12 @@ def scaled_with_error(value: float, error: float) -> str:
 
 
 def common_exponent(values: list[float]) -> int:
-    """Power of ten that fits a column of values: that of the largest."""
+    """Power of ten that fits a column of values: that of the largest.
+
+    Parameters
+    ----------
+    values
+        Zeros and values that are missing are passed over.
+    """
     sizes = [abs(value) for value in values if isfinite(value) and value != 0]
     return floor(log10(max(sizes))) if sizes else 0

@@ -120,7 +120,15 @@ class SkyAxes:
         linestyle: str = "-",
         linewidth: float = 1.1,
     ) -> None:
-        """Circles on the sky (degrees), light on a dark rim so that they show on any colour."""
+        """Circles on the sky, light on a dark rim so that they show on any colour.
+
+        Parameters
+        ----------
+        ra, dec, radius
+            Centres and radii in degrees, each of shape (n,).
+        colour, linestyle, linewidth
+            Of the line, as Matplotlib has them; the width in points.
+        """
         lines = [self._pixels(*circle(*values)) for values in zip(ra, dec, radius, strict=True)]
         for tone, width, alpha in (("black", linewidth + 1.2, 0.45), (colour, linewidth, 1.0)):
             self.axes.add_collection(
@@ -131,7 +139,17 @@ class SkyAxes:
             )
 
     def marks(self, ra: FloatArray, dec: FloatArray, marker: str, size: float = 9) -> None:
-        """Markers, light on a dark rim."""
+        """Markers, light on a dark rim.
+
+        Parameters
+        ----------
+        ra, dec
+            In degrees, each of shape (n,).
+        marker
+            As Matplotlib has it, such as ``+``.
+        size
+            In points.
+        """
         x, y = self._pixels(np.atleast_1d(ra), np.atleast_1d(dec)).T
         for tone, width in (("black", 2.8), ("white", 1.3)):
             self.axes.plot(
@@ -139,12 +157,31 @@ class SkyAxes:
             )
 
     def note(self, lines: list[str]) -> None:
-        """What is drawn, above the map."""
+        """What is drawn, above the map.
+
+        Parameters
+        ----------
+        lines
+            One below the other.
+        """
         self.figure.text(0.158, 0.957, "\n".join(lines), ha="left", va="bottom", fontsize=9.5)
 
 
 def circle(ra: float, dec: float, radius: float, n: int = 49) -> tuple[FloatArray, FloatArray]:
-    """Points of a circle on the sphere, all in degrees."""
+    """Points of a circle on the sphere, all in degrees.
+
+    Parameters
+    ----------
+    ra, dec, radius
+        Centre and radius in degrees.
+    n
+        How many points; the last is the first again.
+
+    Returns
+    -------
+    ra, dec : numpy.ndarray
+        In degrees, each of shape (n,); the right ascension is not wrapped.
+    """
     angle = np.linspace(0, 2 * np.pi, n)
     rho, delta = np.radians(radius), np.radians(dec)
     sine = np.sin(delta) * np.cos(rho) + np.cos(delta) * np.sin(rho) * np.cos(angle)

@@ -69,25 +69,61 @@ _FONT = re.compile(r"font(-family)?: ?([^;\"]*?)'[^;\"]*(sans-serif)")
 
 
 def new_figure(height: float = 3.6, width: float = WIDTH_IN) -> Figure:
-    """Empty figure of the common width (inches)."""
+    """Empty figure.
+
+    Parameters
+    ----------
+    height, width
+        In inches; the common width if none is given.
+    """
     return Figure(figsize=(width, height))
 
 
 def single_axes(figure: Figure, right: float = 0.96, top: float = 0.965) -> Any:
-    """One pair of axes with room for its labels."""
+    """One pair of axes with room for its labels.
+
+    Parameters
+    ----------
+    figure
+        Of the common width.
+    right, top
+        Where the axes end, as parts of the figure's width and height.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Its left and bottom edges lie at a fixed distance in inches.
+    """
     height = figure.get_figheight()
     bottom, left = 0.52 / height, 0.7 / WIDTH_IN
     return figure.add_axes((left, bottom, right - left, top - bottom))
 
 
 def grid(axes: Any) -> None:
-    """Faint grid behind the data."""
+    """Faint grid behind the data.
+
+    Parameters
+    ----------
+    axes
+        Of Matplotlib.
+    """
     axes.grid(True, color=INK, alpha=0.12, linewidth=0.6)
     axes.set_axisbelow(True)
 
 
 def text_box(axes: Any, lines: list[str], x: float = 0.97, y: float = 0.955) -> None:
-    """Lines of text in a corner of the axes; right-aligned when `x` is in the right half."""
+    """Lines of text in a corner of the axes.
+
+    Parameters
+    ----------
+    axes
+        Of Matplotlib.
+    lines
+        One below the other.
+    x, y
+        Where, as parts of the axes' width and height; right-aligned in the right half, hanging down
+        from `y` in the upper half.
+    """
     axes.text(
         x,
         y,
@@ -104,6 +140,13 @@ def log_ticks(axis: Any, low: float, high: float) -> None:
     """Ticks for a logarithmic axis, written as plain numbers or powers of ten.
 
     Two decades or less are labelled at 1, 2 and 5, more of them at the decades.
+
+    Parameters
+    ----------
+    axis
+        Of Matplotlib.
+    low, high
+        Its limits; both positive.
     """
     first, last = np.floor(np.log10(low)), np.ceil(np.log10(high))
     decades = np.arange(first, last + 1)
@@ -131,14 +174,41 @@ def _tick_label(value: float) -> str:
 
 
 def signed(value: float, decimals: int = 1) -> str:
-    """Number with a real minus sign."""
+    """Number with a real minus sign.
+
+    Parameters
+    ----------
+    value
+        Any number.
+    decimals
+        Digits after the point.
+    """
     return f"{value:.{decimals}f}".replace("-", MINUS)
 
 
 def save(
     figure: Figure, name: str, title: str, folder: Path, formats: tuple[str, ...]
 ) -> list[Path]:
-    """Write the figure once per format, atomically; return the paths."""
+    """Write the figure once per format, atomically; return the paths.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    name
+        Of the files, without suffix; also of the ids in an SVG.
+    title
+        What an SVG says to those who can't see it.
+    folder
+        Where the files go.
+    formats
+        Any of ``svg``, ``png``, ``pdf``.
+
+    Raises
+    ------
+    OutputError
+        If a file can't be written.
+    """
     written = []
     for suffix in formats:
         path = folder / f"{name}.{suffix}"
@@ -155,7 +225,17 @@ def save(
 
 
 def svg_text(figure: Figure, name: str, title: str) -> str:
-    """The figure as SVG that stands alone or inside a page, with ids of its own."""
+    """The figure as SVG that stands alone or inside a page, with ids of its own.
+
+    Parameters
+    ----------
+    figure
+        What to draw.
+    name
+        What its ids begin with; no two figures of a page may share it.
+    title
+        What the figure says to those who can't see it.
+    """
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True)
     text = stream.getvalue()

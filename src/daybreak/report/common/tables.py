@@ -51,14 +51,36 @@ class ResultTables:
         self.context |= dict(facts or {})
 
     def table(self, name: str) -> Table | None:
-        """Table `name` (without suffix), or None where it is absent."""
+        """A table, read when it is first asked for; None where it is absent.
+
+        Parameters
+        ----------
+        name
+            Of the file, without suffix.
+
+        Raises
+        ------
+        ProductError
+            If it can't be read.
+        """
         if name not in self._tables:
             path = self.folder / f"{name}.ecsv"
             self._tables[name] = _read(path) if path.is_file() else None
         return self._tables[name]
 
     def filled(self, name: str) -> Table | None:
-        """Table `name` if it is there and has rows."""
+        """A table if it is there and has rows, else None.
+
+        Parameters
+        ----------
+        name
+            Of the file, without suffix.
+
+        Raises
+        ------
+        ProductError
+            If it can't be read.
+        """
         table = self.table(name)
         return table if table is not None and len(table) else None
 
@@ -68,7 +90,24 @@ class ResultTables:
         return self.images_of("maps")
 
     def images_of(self, name: str) -> dict[str, tuple[FloatArray, fits.Header]]:
-        """Images of a FITS file (without suffix) by name; empty where the file is absent."""
+        """Two-dimensional images of a FITS file.
+
+        Parameters
+        ----------
+        name
+            Of the file, without suffix.
+
+        Returns
+        -------
+        dict
+            Name of the image to its values, shape (ny, nx), and header; empty where the file is
+            absent.
+
+        Raises
+        ------
+        ProductError
+            If it can't be read.
+        """
         path = self.folder / f"{name}.fits"
         if not path.is_file():
             return {}
@@ -105,7 +144,16 @@ def _read(path: Path) -> Table:
 
 
 def column(table: Table, name: str, unit: str = "") -> FloatArray:
-    """Column as floating-point numbers in `unit`; masked cells become NaN.
+    """Column as floating-point numbers; masked cells become NaN.
+
+    Parameters
+    ----------
+    table
+        A result table.
+    name
+        Of the column.
+    unit
+        In which the numbers are wanted; empty: as they are written.
 
     Raises
     ------
@@ -122,7 +170,15 @@ def column(table: Table, name: str, unit: str = "") -> FloatArray:
 
 
 def flags(table: Table, name: str) -> NDArray[np.bool_]:
-    """Column of booleans, whatever way they were written."""
+    """Column of booleans, whatever way they were written.
+
+    Parameters
+    ----------
+    table
+        A result table.
+    name
+        Of the column; all are false where it is missing.
+    """
     if name not in table.colnames:
         return np.zeros(len(table), bool)
     values: NDArray[Any] = np.ma.filled(table[name].data, False)
@@ -132,14 +188,28 @@ def flags(table: Table, name: str) -> NDArray[np.bool_]:
 
 
 def texts(table: Table, name: str) -> list[str]:
-    """Column as texts; masked cells become empty."""
+    """Column as texts; masked cells become empty.
+
+    Parameters
+    ----------
+    table
+        A result table.
+    name
+        Of the column; all are empty where it is missing.
+    """
     if name not in table.colnames:
         return [""] * len(table)
     return ["" if value is np.ma.masked else str(value) for value in table[name]]
 
 
 def number(value: Any) -> float:
-    """Header value as a float, NaN where there is none."""
+    """Header value as a float, NaN where there is none.
+
+    Parameters
+    ----------
+    value
+        Anything that a header may hold.
+    """
     try:
         return float(value)
     except (TypeError, ValueError):

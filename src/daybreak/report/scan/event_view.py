@@ -184,6 +184,13 @@ def _panel(axes: Any, event: Event, doms: _Doms, line: Any, project: Any) -> Any
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a figure under a name of its own; its ending says which kind (png, svg, pdf).
 
+    Parameters
+    ----------
+    figure
+        As of `draw_event`.
+    path
+        Of the file.
+
     Raises
     ------
     OutputError

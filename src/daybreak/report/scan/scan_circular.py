@@ -37,7 +37,18 @@ def write_circular(tables: ScanTables, path: Path) -> None:
 
 
 def circular(tables: ScanTables) -> str:
-    """The draft as text."""
+    """The draft as text.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+
+    Raises
+    ------
+    ProductError
+        If a table is missing or can't be read.
+    """
     event = tables.context["event"]
     parts = [_head(tables), _opening(tables), _direction(tables)]
     parts += [_fill(text) for text in (_method(tables), _others(tables), _sources(tables)) if text]

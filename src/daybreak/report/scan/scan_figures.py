@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from daybreak.neutrino.event import Event, Pulses, Reco
 from daybreak.neutrino.maps import Tiling
 from daybreak.neutrino.scan import pixels as sky
-from daybreak.report.common.rounding import fixed
 from daybreak.report.common.skygrid import SkyAxes
 from daybreak.report.common.style import (
     BLUE,
@@ -107,7 +106,22 @@ def draw_event_view(
 
 
 def lookup(tiling: Tiling, values: FloatArray, ra: FloatArray, dec: FloatArray) -> FloatArray:
-    """Value of the tile in which each direction (rad) lies; NaN where nothing was scanned."""
+    """Value of the tile in which each direction lies; NaN where nothing was scanned.
+
+    Parameters
+    ----------
+    tiling
+        The tiles.
+    values
+        One for each tile, shape (n_tiles,).
+    ra, dec
+        Directions in rad, of any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the shape of `ra`.
+    """
     out = np.full(ra.shape, np.nan)
     for nside in np.unique(tiling.nside):
         here = np.flatnonzero(tiling.nside == nside)
@@ -121,7 +135,13 @@ def lookup(tiling: Tiling, values: FloatArray, ra: FloatArray, dec: FloatArray) 
 
 
 def draw_zoom(tables: ScanTables) -> Figure | None:
-    """2 delta llh around the best fit, with contours, known sources and other directions."""
+    """2 delta llh around the best fit, with contours, known sources and other directions.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+    """
     best = tables.best
     half = _half_width(tables)
     step = 2 * half / _ZOOM_PIXELS
@@ -220,7 +240,13 @@ def _zoom_note(tables: ScanTables) -> str:
 
 
 def draw_sky(tables: ScanTables) -> Figure | None:
-    """Delta llh over the whole sky, Mollweide, right ascension to the left, 12 h in the middle."""
+    """Delta llh over the whole sky, Mollweide, right ascension to the left, 12 h in the middle.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+    """
     width, height = 900, 450
     x = np.linspace(-2, 2, width) * np.sqrt(2)
     y = np.linspace(-1, 1, height) * np.sqrt(2)
@@ -327,7 +353,13 @@ def _delta_bar(figure: Figure, top: float) -> None:
 
 
 def draw_profile(tables: ScanTables) -> Figure | None:
-    """Delta llh of every pixel against its distance from the best fit."""
+    """Delta llh of every pixel against its distance from the best fit.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+    """
     best, pixels = tables.best, tables.pixels
     away = sky.separation_rad(
         np.radians(best["ra_deg"]), np.radians(best["dec_deg"]),
@@ -362,30 +394,3 @@ def draw_profile(tables: ScanTables) -> Figure | None:
     grid(axes)
     axes.legend(loc="upper left", markerscale=2.2)
     return figure
-
-
-def captions(tables: ScanTables) -> dict[str, str]:
-    """Caption by figure name."""
-    scale = tables.context["calibration"]
-    levels = (
-        f"Contours at 2 Δllh = {fixed(float(scale['ts_50']), 2)} (50 %) and "
-        f"{fixed(float(scale['ts_90']), 2)} (90 %): {scale['title']}."
-    )
-    marks = "Plus: best fit; crosses: other minima within 2 Δllh; circles: known TeV sources"
-    if tables.context["recos"]:
-        marks += "; diamonds: directions that the event file carries"
-    if tables.context["truth"]:
-        marks += "; star: the simulated direction"
-    track = "the simulated track" if tables.context["truth"] else "track of the best fit"
-    return {
-        "scan_zoom": f"Twice the difference of the log-likelihood to the best fit, one tile per "
-        f"pixel. {levels} {marks}. Right ascension increases to the left.",
-        "scan_sky": "Difference of the log-likelihood to the best fit on a logarithmic scale, each "
-        "part of the sky as fine as it was scanned. Plus: best fit; dotted: Galactic plane. "
-        "Mollweide projection, right ascension increases to the left.",
-        "event_view": "Charge as size, time of the first pulse as colour, from above and from the "
-        f"side, after the alert's cleaning. Line: {track}.",
-        "scan_profile": "Difference of the log-likelihood to the best fit against the distance "
-        "from it. A second minimum shows as a dip at a distance. Dashed: levels of the contours; "
-        "values below 0.01 are drawn at 0.01.",
-    }

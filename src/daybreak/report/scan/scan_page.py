@@ -10,7 +10,8 @@ from daybreak.report.common.page import inline_figures, render_template
 from daybreak.report.common.rounding import MISSING, fixed, plain, significant, whole
 from daybreak.report.common.table_view import Column, TableView
 from daybreak.report.common.tables import number
-from daybreak.report.scan.scan_figures import TITLES, captions
+from daybreak.report.scan.scan_captions import captions
+from daybreak.report.scan.scan_figures import TITLES
 from daybreak.report.scan.scan_tables import ScanTables
 
 

@@ -39,7 +39,18 @@ def write_scan_results(tables: ScanTables, path: Path) -> None:
 
 
 def build_scan_results(tables: ScanTables) -> dict[str, Any]:
-    """The content of ``results.json``: plain values, null where nothing was measured."""
+    """The content of ``results.json``: plain values, null where nothing was measured.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+
+    Raises
+    ------
+    ProductError
+        If a table is missing or can't be read.
+    """
     context = tables.context
     minima = [_minimum(row) for row in _rows(tables.minima)]
     work = context["work"]
@@ -112,7 +123,13 @@ def scan_schema() -> dict[str, Any]:
 
 
 def scan_summary(results: dict[str, Any]) -> list[str]:
-    """The main results in a few lines of text."""
+    """The main results in a few lines of text.
+
+    Parameters
+    ----------
+    results
+        Content of ``results.json``.
+    """
     event, best = results["event"], results["best_fit"]
     kind = f", {event['kind']}" if event["kind"] else ""
     found = [

@@ -32,7 +32,18 @@ class ScanTables(ResultTables):
     """
 
     def needed(self, name: str) -> Table:
-        """Table `name`, which every scan has."""
+        """A table that every scan has.
+
+        Parameters
+        ----------
+        name
+            Of the file, without suffix.
+
+        Raises
+        ------
+        ProductError
+            If it is missing or can't be read.
+        """
         table = self.table(name)
         if table is None:
             raise ProductError(f"{self.folder / name}.ecsv is missing", _HINT)
@@ -65,7 +76,18 @@ class ScanTables(ResultTables):
         return {name: row[name].item() for name in self.minima.colnames}
 
     def region(self, probability: float) -> Any:
-        """Row of the 50 % or 90 % region."""
+        """Row of a region of the sky.
+
+        Parameters
+        ----------
+        probability
+            0.5 or 0.9; the nearest one is taken.
+
+        Returns
+        -------
+        astropy.table.Row
+            Of ``regions``: area in deg2, extent in degrees.
+        """
         table = self.needed("regions")
         return table[int(np.argmin(np.abs(column(table, "probability") - probability)))]
 
@@ -82,7 +104,20 @@ class ScanTables(ResultTables):
 
 
 def lines(tables: ScanTables, probability: float) -> list[FloatArray]:
-    """Closed lines of a contour: (n, 2) of right ascension and declination in degrees."""
+    """Closed lines of a contour.
+
+    Parameters
+    ----------
+    tables
+        Of the scan.
+    probability
+        0.5 or 0.9.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        Right ascension and declination in degrees, each of shape (n, 2).
+    """
     table = tables.needed("contours")
     pick = np.isclose(column(table, "probability"), probability)
     number = column(table, "line")[pick]

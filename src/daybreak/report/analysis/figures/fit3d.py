@@ -15,7 +15,13 @@ _SCALE_SIGMA = 5.0
 
 
 def draw_residuals(tables: ResultTables) -> Figure | None:
-    """Map of the significance of counts over the whole prediction, with the fitted source."""
+    """Map of the significance of counts over the whole prediction, with the fitted source.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``fit3d_models`` and ``fit3d_residuals`` there is no figure.
+    """
     table = tables.filled("fit3d_models")
     found = tables.images_of("fit3d_residuals").get("RESIDUAL_SIGNIFICANCE")
     if table is None or found is None or not np.isfinite(found[0]).any():

@@ -43,7 +43,13 @@ class TimeAxis:
 
     @classmethod
     def of(cls, low: FloatArray, high: FloatArray) -> TimeAxis:
-        """Axis for time bins; gaps longer than 6 % of all the data together are cut to that."""
+        """Axis for time bins; gaps longer than 6 % of all the data together are cut to that.
+
+        Parameters
+        ----------
+        low, high
+            Edges of the bins (MJD, shape (n,)), in any order.
+        """
         order = np.argsort(low)
         low, high = low[order], np.maximum.accumulate(high[order])
         gap = 0.06 * max(float(np.sum(high - low)), 1e-6)
@@ -55,7 +61,18 @@ class TimeAxis:
         return cls(starts, stops, offsets)
 
     def place(self, mjd: FloatArray) -> FloatArray:
-        """Position of times on the drawn axis; those in a cut gap go to its nearest edge."""
+        """Position of times on the drawn axis; those in a cut gap go to its nearest edge.
+
+        Parameters
+        ----------
+        mjd
+            Times, of any shape.
+
+        Returns
+        -------
+        numpy.ndarray
+            In days from the start of the axis, of the same shape.
+        """
         mjd = np.asarray(mjd, float)
         index = np.clip(np.searchsorted(self.starts, mjd, side="right") - 1, 0, None)
         inside = np.minimum(mjd, self.stops[index]) - self.starts[index]
@@ -68,7 +85,15 @@ class TimeAxis:
 
 
 def draw_lightcurve(tables: ResultTables, binning: str) -> Figure | None:
-    """Flux against time for `binning`: ``run``, ``night`` or ``minutes``."""
+    """Flux against time.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without this light curve, or a number in it, there is no figure.
+    binning
+        ``run``, ``night`` or ``minutes``.
+    """
     table = tables.filled(f"lightcurve_{binning}")
     if table is None:
         return None

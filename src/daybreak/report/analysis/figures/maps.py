@@ -25,7 +25,17 @@ _TAIL_SIGMA = 8.0
 
 
 def draw_map(tables: ResultTables, method: str, kind: str) -> Figure | None:
-    """Map of `kind` (``excess`` or ``significance``) for `method` (``ring`` or ``fov``)."""
+    """Map of the sky around the target.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without this image there is no figure.
+    method
+        Of the background: ``ring`` or ``fov``.
+    kind
+        ``excess`` or ``significance``.
+    """
     found = tables.images.get(f"{method}_{kind}".upper())
     if found is None or not np.isfinite(found[0]).any():
         return None
@@ -54,7 +64,17 @@ def _statistics(tables: ResultTables, method: str) -> dict[str, object]:
 
 
 def mark_exclusions(tables: ResultTables, sky: SkyAxes, first: int = 0) -> None:
-    """Draw the excluded circles, from number `first` on (0 is the target's)."""
+    """Draw the circles that are kept out of the background.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``exclusion`` nothing is drawn.
+    sky
+        What to draw on.
+    first
+        The first circle to draw; 0 is the target's.
+    """
     table = tables.filled("exclusion")
     if table is None or len(table) <= first:
         return
@@ -63,7 +83,13 @@ def mark_exclusions(tables: ResultTables, sky: SkyAxes, first: int = 0) -> None:
 
 
 def draw_regions(tables: ResultTables) -> Figure | None:
-    """Counts map with ON and OFF regions and the pointings of the runs."""
+    """Counts map with ON and OFF regions and the pointings of the runs.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``regions`` and the counts map there is no figure.
+    """
     table, found = tables.filled("regions"), tables.images.get("COUNTS")
     if table is None or found is None or not np.isfinite(found[0]).any():
         return None
@@ -90,7 +116,15 @@ def draw_regions(tables: ResultTables) -> Figure | None:
 
 
 def draw_significances(tables: ResultTables, method: str) -> Figure | None:
-    """Histogram of map significances: all pixels, OFF pixels, their Gaussian and N(0, 1)."""
+    """Histogram of map significances: all pixels, OFF pixels, their Gaussian and N(0, 1).
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``map_significance`` of this method there is no figure.
+    method
+        Of the background: ``ring`` or ``fov``.
+    """
     table = tables.filled("map_significance")
     if table is None or f"{method}_all" not in table.colnames:
         return None

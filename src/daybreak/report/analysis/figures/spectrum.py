@@ -32,7 +32,13 @@ MODEL_NAMES = {
 
 
 def draw_counts(tables: ResultTables) -> Figure | None:
-    """ON counts per energy bin, the background, and background plus best model."""
+    """ON counts per energy bin, the background, and background plus best model.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``spectrum_counts`` there is no figure.
+    """
     table = tables.filled("spectrum_counts")
     if table is None:
         return None
@@ -89,7 +95,13 @@ def _log_axes(axes: Any, x: tuple[float, float], y: tuple[float, float]) -> None
 
 
 def draw_sed(tables: ResultTables) -> Figure | None:
-    """E² dN/dE with the chosen model's 1 σ band, upper limits, the Crab, and residuals."""
+    """E² dN/dE with the chosen model's 1 σ band, upper limits, the Crab, and residuals.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``flux_points`` and ``butterfly`` there is no figure.
+    """
     points, band = tables.filled("flux_points"), tables.filled("butterfly")
     if points is None and band is None:
         return None

@@ -23,7 +23,13 @@ from daybreak.report.common.tables import ResultTables, column, number
 
 
 def draw_theta2(tables: ResultTables) -> Figure | None:
-    """Squared angle to the target: ON events with errors, alpha times OFF filled, the cut."""
+    """Squared angle to the target: ON events with errors, alpha times OFF filled, the cut.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``theta2`` there is no figure.
+    """
     table = tables.filled("theta2")
     if table is None:
         return None
@@ -69,7 +75,13 @@ def draw_theta2(tables: ResultTables) -> Figure | None:
 
 
 def draw_cumulative(tables: ResultTables) -> Figure | None:
-    """Excess against live time and significance against its square root, with lines through 0."""
+    """Excess against live time and significance against its square root, with lines through 0.
+
+    Parameters
+    ----------
+    tables
+        Of the analysis; without ``cumulative`` there is no figure.
+    """
     table = tables.filled("cumulative")
     if table is None:
         return None
