@@ -251,7 +251,7 @@ def test_a_fit_that_is_stopped_says_so():
     fit.fit_many(
         np.array([1.1]), np.array([0.7]), np.empty((1, 0, 4)), prepared.reference, prepared.hits,
         prepared.ice, prepared.settings, prepared.rough, tables.log_g, tables.log_s, 3, 1e-9, out,
-        counts,
+        counts, *fit.work_arrays(prepared.n_doms),
     )  # fmt: skip
     assert counts[0, 1] == 1
     assert np.isfinite(out).all()

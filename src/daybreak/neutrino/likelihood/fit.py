@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from daybreak.neutrino.likelihood.compiled import compiled
-from daybreak.neutrino.likelihood.minimise import P, minimise
+from daybreak.neutrino.likelihood.minimise import HDG, P, minimise
 from daybreak.neutrino.likelihood.value import KAPPA, Z_IN, C, T, X, Y
 
 #: two starts that come as near as this are one
@@ -19,6 +20,10 @@ SAME_LLH = 0.3
 COARSE = 0.1
 #: evaluations and goal of the walk in a wider likelihood
 ROUGH_MOST, ROUGH_GOAL = 15, 0.3
+#: more rows of the work array: the best place of a direction, and the reference point
+BEST, CENTRE = HDG + 1, HDG + 2
+
+Floats = NDArray[np.float64]
 
 
 @compiled
@@ -54,6 +59,42 @@ def frame(zenith: float, azimuth: float, hits: Any, axes: Any, along: Any) -> No
 
 
 @compiled
+def nth_smallest(values: Any, n: int) -> float:
+    """The n-th value by size, from 0; the values are left in another order.
+
+    Hoare's selection: parts that can't hold it are left alone. Numba's own sort takes a second to
+    compile.
+
+    Parameters
+    ----------
+    values
+        Finite numbers, shape (m,).
+    n
+        Which one, below m.
+    """
+    low, high = 0, values.shape[0] - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if n <= j:
+            high = j
+        elif n >= i:
+            low = i
+        else:
+            break
+    return float(values[n])
+
+
+@compiled
 def quantile_time(p: Any, along: Any, hits: Any, times: Any) -> float:
     """Time of the track for which a quarter of the hits come too early.
 
@@ -73,8 +114,7 @@ def quantile_time(p: Any, along: Any, hits: Any, times: Any) -> float:
         ru, rv = along[i, 1] - p[0], along[i, 2] - p[1]
         rho = math.sqrt(ru * ru + rv * rv)
         times[i] = hits[i, T] - (along[i, 0] + KAPPA * rho) / C
-    times[:n].sort()
-    return float(times[n // 4])
+    return nth_smallest(times, n // 4)
 
 
 @compiled
@@ -103,6 +143,33 @@ def place(p: Any, seed: Any, reference: Any, axes: Any) -> bool:
     return math.isfinite(p[0]) and math.isfinite(p[1])
 
 
+def work_arrays(n_hits: int) -> tuple[Floats, ...]:
+    """The last arguments of `fit_many`, for one thread: made here, they need not be compiled.
+
+    Parameters
+    ----------
+    n_hits
+        Number of hits of the event.
+    """
+    shapes = ((n_hits, 3), (n_hits,), (3, 3), (2,), (3, 3), (CENTRE + 1, 9))
+    return tuple(np.zeros(shape) for shape in shapes)
+
+
+@compiled
+def copy(to: Any, place: Any) -> None:
+    """Copy u, v and t.
+
+    Parameters
+    ----------
+    to
+        Where they go.
+    place
+        Where they are.
+    """
+    for m in range(3):
+        to[m] = place[m]
+
+
 @compiled
 def fit_many(
     zenith: Any,
@@ -119,6 +186,12 @@ def fit_many(
     goal: float,
     out: Any,
     counts: Any,
+    along: Any,
+    times: Any,
+    axes: Any,
+    uz: Any,
+    h: Any,
+    work: Any,
 ) -> None:
     """Fit each direction from each of its seeds and from the reference point, keep the best.
 
@@ -127,6 +200,7 @@ def fit_many(
     one, the reference point with each. Where that ends at a minimum that is known already it is
     left at that, and once the reference point has led to the minimum of a seed no more is tried.
     `out` (n, 5) is filled with vertex, time and value, `counts` (n, 2) with evaluations and status.
+    `along` to `work` come from `work_arrays`.
 
     Parameters
     ----------
@@ -159,19 +233,30 @@ def fit_many(
         Where the result is written.
     counts
         Where numbers of evaluations are written.
+    along
+        Work array, as the next ones: from `work_arrays`.
+    times
+        Work array.
+    axes
+        Work array.
+    uz
+        Work array.
+    h
+        Work array.
+    work
+        Work array.
     """
-    n_hits, n_seeds = hits.shape[0], seeds.shape[1]
-    along, axes, uz = np.empty((n_hits, 3)), np.empty((3, 3)), np.empty(2)
-    work, h, times = np.zeros((7, 9)), np.zeros((3, 3)), np.empty(n_hits)
-    best, centre = np.zeros(3), np.empty(4)
-    centre[:3], centre[3] = reference, math.nan
-    p, last = work[P], n_seeds + rough.shape[0]
+    n_seeds, p, best, centre = seeds.shape[1], work[P], work[BEST], work[CENTRE]
+    for m in range(3):
+        centre[m] = reference[m]
+    centre[3] = math.nan
+    last = n_seeds + rough.shape[0]
     few, far = min(most, ROUGH_MOST), max(goal, COARSE)
     for i in range(zenith.shape[0]):
         frame(zenith[i], azimuth[i], hits, axes, along)
         uz[0], uz[1] = axes[0, 2], axes[2, 2]
         f_best, status, total = math.inf, 2, 0
-        best[:] = 0.0
+        best[0] = best[1] = best[2] = 0.0
         k, polish, walk = 0, False, False
         while k <= last:
             # what follows is one walk: in a wider likelihood, in the own one, or the last mile
@@ -179,7 +264,7 @@ def fit_many(
             if polish:
                 if not f_best < math.inf:
                     break
-                p[:3] = best
+                copy(p, best)
                 walk = True
             elif not walk:
                 if not place(p, seeds[i, k] if k < n_seeds else centre, reference, axes):
@@ -195,7 +280,7 @@ def fit_many(
             total += n
             if polish:
                 f_best, status = f, end
-                best[:] = p[:3]
+                copy(best, p)
                 break
             if not walk:
                 across = math.hypot(p[0] - best[0], p[1] - best[1])
@@ -208,7 +293,7 @@ def fit_many(
             same = abs(f - f_best) < SAME_LLH
             if f < f_best:
                 f_best, status = f, end
-                best[:] = p[:3]
+                copy(best, p)
             k = last if same and k >= n_seeds else k + 1
         counts[i, 0], counts[i, 1] = total, status
         for m in range(3):

@@ -13,22 +13,22 @@ P, G, P_NEW, G_NEW, STEP_ROW, DG, HDG = range(7)
 
 
 @compiled
-def invert(h: Any, ridge: float, out: Any) -> None:
-    """Inverse of the symmetric 3 x 3 matrix (uu, vv, tt, uv, ut, vt), its diagonal raised.
+def invert(g: Any, ridge: float, out: Any) -> None:
+    """Inverse of a symmetric 3 x 3 matrix, its diagonal raised.
 
     Parameters
     ----------
-    h
-        The six numbers of the matrix.
+    g
+        As `value` leaves it: the matrix (uu, vv, tt, uv, ut, vt) begins at 3.
     ridge
-        Share by which the diagonal is raised.
+        The part by which the diagonal is raised.
     out
-        Where the result is written.
+        (3, 3), filled.
     """
-    a = h[0] * (1 + ridge) + 1e-6
-    b = h[1] * (1 + ridge) + 1e-6
-    c = h[2] * (1 + ridge) + 1e-7
-    d, e, f = h[3], h[4], h[5]
+    a = g[3] * (1 + ridge) + 1e-6
+    b = g[4] * (1 + ridge) + 1e-6
+    c = g[5] * (1 + ridge) + 1e-7
+    d, e, f = g[6], g[7], g[8]
     m0, m3, m4 = b * c - f * f, e * f - d * c, d * f - b * e
     det = a * m0 + d * m3 + e * m4
     if det <= 1e-12 * a * b * c:
@@ -62,7 +62,7 @@ def minimise(
     Parameters
     ----------
     work, h
-        (7, 9) and (3, 3), to work with.
+        (7 or more, 9) and (3, 3), to work with.
     along, uz, hits, ice, settings, log_g, log_s
         See `value`.
     most, goal
@@ -79,7 +79,7 @@ def minimise(
     starting, restart, ridge, fresh = True, False, 0.1, False
     while starting or n < most:
         if restart:
-            invert(g[3:9], ridge, h)
+            invert(g, ridge, h)
             restart, fresh = False, True
         slope, length = 0.0, 0.0
         if starting:

@@ -239,6 +239,7 @@ class PreparedPandel:
             np.ascontiguousarray(azimuth_rad, dtype=np.float64),
             seeds, self.reference, self.hits, self.ice, self.settings, self.rough,
             tables.log_g, tables.log_s, MAX_EVALUATIONS, GOAL_LLH, places, counts,
+            *fit.work_arrays(self.n_doms),
         )  # fmt: skip
         out = np.zeros(n, FIT_DTYPE)
         for i, name in enumerate(("x_m", "y_m", "z_m", "t_ns", "llh")):
