@@ -7,16 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from daybreak.engine.pools import driver_watch as lifeline
-from daybreak.products.processes import alive, wrote
+from daybreak.products.processes import alive
 
 # as somebody who may not send signals to the process that is asked about
 _AS_ANOTHER_USER = """
 import os, sys
-from daybreak.products.processes import alive, wrote
+from daybreak.products.processes import alive
 if os.getuid() == 0:
     os.setuid(65534)
 pid = int(sys.argv[1])
@@ -86,23 +87,21 @@ def test_waiting_without_pidfd_ends_with_a_zombie(monkeypatch):
         lifeline.wait_for_end(pid)
 
 
-def test_a_number_that_was_given_again(tmp_path):
-    """A live process that began after the file was last written did not write it."""
-    mine, old = tmp_path / "mine", tmp_path / "old"
-    mine.touch()
-    old.touch()
-    os.utime(old, (1.0e9, 1.0e9))
-    assert wrote(os.getpid(), mine) and not wrote(os.getpid(), old)
-    assert not wrote(os.getpid(), tmp_path / "gone")
-    assert not wrote(2**22 + 1, mine)
-
-
-def test_a_partial_file_of_an_earlier_owner_of_the_number(tmp_path):
-    from daybreak.products.atomic import partial_path, remove_stale_partials
-
-    stale, own = partial_path(tmp_path / "a.txt"), partial_path(tmp_path / "b.txt")
-    stale.touch()
-    own.touch()
-    os.utime(stale, (1.0e9, 1.0e9))
-    assert remove_stale_partials(tmp_path) == [stale]
-    assert own.exists()
+def test_one_that_the_kernel_takes_down_is_dead():
+    """Killed, its memory not yet given back: no code of it runs, though it is no zombie yet."""
+    code = "b = bytearray(500_000_000)\nb[::4096] = b'1' * len(b[::4096])\ninput(print('up'))"
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-u", "-c", code], **options) as process:
+        assert process.stdout.readline()
+        assert alive(process.pid)
+        process.kill()
+        seen, state = [], ""
+        while state != "Z":
+            try:
+                gone = not Path(f"/proc/{process.pid}/environ").read_bytes()
+            except OSError:
+                gone = True
+            state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if gone:
+                seen.append(alive(process.pid))
+    assert seen and not any(seen)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daybreak.errors import DiskFullError, OutputError
-from daybreak.products.processes import wrote
+from daybreak.products.processes import alive
 
 PARTIAL_MARK = ".partial-"
 
@@ -203,7 +203,7 @@ def remove_stale_partials(folder: Path) -> list[Path]:
     removed = []
     for path in list(folder.rglob(f".*{PARTIAL_MARK}*")):
         pid_text = path.name.rsplit(PARTIAL_MARK, 1)[1].split(".", 1)[0]
-        if not pid_text.isdigit() or wrote(int(pid_text), path):
+        if not pid_text.isdigit() or alive(int(pid_text)):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

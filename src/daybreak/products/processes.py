@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
-#: clock ticks, file systems and steps of the clock
-_CLOCKS_APART_S = 5.0
+#: flag of a Linux process that is past its last instruction (PF_EXITING in linux/sched.h)
+_EXITING = 0x4
 
 
 def alive(pid: int) -> bool:
     """Whether a process of this host lives, whoever owns it.
 
-    One that was killed but that its parent has not yet taken notice of (a zombie) is dead: it
-    holds no lock and writes no file any more.
+    One that was killed is dead from then on that it runs no code any more: while the kernel takes
+    its memory back, which takes a tenth of a second for a large one, and until its parent has
+    taken notice of it (a zombie). It writes no file any more.
 
     Parameters
     ----------
@@ -31,43 +31,11 @@ def alive(pid: int) -> bool:
         pass  # another user's: there, but perhaps a zombie too
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        state = stat.rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
+        fields = stat.rpartition(")")[2].split()
+        state, flags = fields[0], int(fields[6])
+    except (OSError, IndexError, ValueError):
         return True  # no /proc here, or hidden
-    return state not in ("Z", "X")
-
-
-def wrote(pid: int, path: Path) -> bool:
-    """Whether a process that lives may be the one that wrote a file with its number in the name.
-
-    Numbers are given again, after a day on a busy host also those of steps' workers: a process
-    that began after the file was last written to did not write it.
-
-    Parameters
-    ----------
-    pid
-        The number in the file's name.
-    path
-        The file; one that is not there any more was written by nobody.
-    """
-    if not alive(pid):
-        return False
-    began = _began_s(pid)
-    try:
-        return began is None or began <= path.stat().st_mtime + _CLOCKS_APART_S
-    except OSError:
-        return False
-
-
-def _began_s(pid: int) -> float | None:
-    """When a process began, in seconds since 1970; None where that can't be told."""
-    ticks = born(pid)
-    try:
-        since_boot = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-        per_second = os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError):
-        return None
-    return time.time() - since_boot + ticks / per_second if ticks else None
+    return state not in ("Z", "X") and not flags & _EXITING
 
 
 def born(pid: int) -> float:
