@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ from daybreak.science.reduce import reduce_run
 from daybreak.science.response import GridResponse
 from daybreak.science.run import ReductionSetup
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "science"))
-from gammapy_reference import compare
+from gammapy_reference import compare  # isort: skip
 
 pytestmark = [pytest.mark.realdata, pytest.mark.peer]
 

@@ -14,8 +14,12 @@ from gammapy.maps import MapAxis, WcsGeom
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daybreak.errors import RunDataError
+from daybreak.requests.analysis.request import analysis_request
+from daybreak.requests.run import first_stage
 from daybreak.science import observation
 from daybreak.science.circle import Circle
+from daybreak.science.dl3_files import HduLocation
 from daybreak.science.gammapy_response import GammapyResponse
 from daybreak.science.geoms import map_geom
 from daybreak.science.irf import padded
@@ -25,9 +29,11 @@ from daybreak.science.observation import load_run
 from daybreak.science.reduce import reduce_run, response_of
 from daybreak.science.regions import exclusion_mask, reflected_regions, wobble_regions
 from daybreak.science.response import GridResponse, rise_tev
+from daybreak.science.run import ReductionSetup
 from daybreak.science.skymaps import ring_sums
 from daybreak.science.sphere import distances_deg, separation_deg, unit_vectors
 from daybreak.science.tangent import TangentPlane
+from daybreak.simulate import simulate_night
 
 ENERGY = MapAxis.from_energy_bounds(0.05, 50, 12, unit="TeV", name="energy_true")
 OFFSET = MapAxis.from_edges([0, 0.5, 1.0, 1.7, 2.5], unit="deg", name="offset")
@@ -206,3 +212,54 @@ def test_columns_in_other_units(night, tmp_path):
     other = load_run(run.obs_id, hdus)
     np.testing.assert_allclose(other.events.energy_tev, run.events.energy_tev, rtol=1e-6)
     np.testing.assert_allclose(other.events.ra_deg, run.events.ra_deg, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def point_like(tmp_path_factory):
+    """A run with RAD_MAX_2D, and the same with one RAD_MAX for all in the headers, or with none."""
+    folder = tmp_path_factory.mktemp("point-like")
+    store = folder / "store"
+    simulate_night(store, seed=4, n_runs=1, ontime=10 * u.min, sampler="direct", point_like=True)
+    stage = first_stage(analysis_request("Crab", store=store, out=folder / "out"))
+    setup = ReductionSetup.from_dict(stage.plan.steps[0].params["setup"])
+    (entry,) = stage.about.runs
+    hdus = {k: HduLocation(k, h.hdu_class, h.path, h.hdu) for k, h in entry.hdus.items()}
+    fixed = {k: replace(h, path=folder / "fixed.fits") for k, h in hdus.items() if k != "rad_max"}
+    with fits.open(hdus["aeff"].path) as hdulist:
+        for kind in ("aeff", "edisp"):
+            hdulist[hdus[kind].hdu].header["RAD_MAX"] = 0.17
+        hdulist.writeto(folder / "fixed.fits")
+        for kind in ("aeff", "edisp"):
+            del hdulist[hdus[kind].hdu].header["RAD_MAX"]
+        hdulist.writeto(folder / "none.fits")
+    none = {k: replace(h, path=folder / "none.fits") for k, h in fixed.items()}
+    return setup, {"table": hdus, "word": fixed, "none": none}, entry.obs_id
+
+
+@pytest.mark.parametrize("kind", ["table", "word"])
+def test_point_like_responses(point_like, kind):
+    """RAD_MAX as a table, and as one number in the headers (as lstchain's global cut)."""
+    setup, hdus, obs_id = point_like
+    loaded = load_run(obs_id, hdus[kind])
+    run, theirs = reduce_run(loaded, setup), GammapyResponse(loaded, setup)
+    np.testing.assert_allclose(run.exposure_cm2_s, theirs.exposure_cm2_s(), rtol=1e-6)
+    np.testing.assert_allclose(run.edisp, theirs.kernel(), rtol=1e-6, atol=1e-9)
+    assert run.mask_safe.tolist() == theirs.safe_mask()[0].tolist()
+    assert run.info["n_off_regions"] >= 3
+    events = theirs.observation.events
+    edges = np.array(setup.energy_edges_tev)
+    for name, counts in (("on", run.counts_on), ("off", run.backgrounds["reflected"].counts_off)):
+        expected = np.zeros(len(edges) - 1)
+        for place in (circle for region, circle in run.regions if region == name):
+            part = events.select_rad_max(
+                rad_max=theirs.observation.rad_max,
+                position=SkyCoord(place.ra_deg, place.dec_deg, unit="deg"),
+            )
+            expected += np.histogram(part.energy.to_value("TeV"), edges)[0]
+        assert counts.tolist() == expected.tolist() and counts.sum() > 20
+
+
+def test_point_like_responses_without_their_cut(point_like):
+    setup, hdus, obs_id = point_like
+    with pytest.raises(RunDataError, match="point-like, but there is no RAD_MAX"):
+        reduce_run(load_run(obs_id, hdus["none"]), setup)

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from numpy.typing import ArrayLike, NDArray
 
 from daybreak.science.circle import Circle
+from daybreak.science.sphere import separation_deg
+
+
+def outside_circles(
+    ra_deg: ArrayLike, dec_deg: ArrayLike, circles: Iterable[Circle]
+) -> NDArray[np.bool_]:
+    """Which places lie outside all circles.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        Places, degrees, any shape.
+    circles
+        The circles; a place on the edge is outside.
+    """
+    outside = np.ones(np.shape(ra_deg), dtype=bool)
+    for circle in circles:
+        away = separation_deg(ra_deg, dec_deg, circle.ra_deg, circle.dec_deg)
+        outside &= ~(away < circle.radius_deg)
+    return outside
 
 
 def exclusion_circles(

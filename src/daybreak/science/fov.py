@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daybreak.science.exclusion import outside_circles
 from daybreak.science.null import SMALLEST_RADIUS_DEG, NullField, null_regions
 from daybreak.science.observation import LoadedRun
 from daybreak.science.response import RunResponse
@@ -101,8 +102,7 @@ def _pixels(run: LoadedRun, setup: ReductionSetup) -> _Pixels:
     plane = TangentPlane.of_width(*pointing, _PIXEL_DEG, 2 * setup.max_offset_deg)
     ra, dec = plane.centers()
     used = separation_deg(ra, dec, *pointing) < setup.max_offset_deg
-    for circle in setup.exclude:
-        used &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
+    used &= outside_circles(ra, dec, setup.exclude)
     events = run.events
     column, row = (
         np.rint(np.nan_to_num(x, nan=-9)) for x in plane.pixels(events.ra_deg, events.dec_deg)

@@ -10,12 +10,12 @@ from astropy.coordinates import SkyCoord
 from gammapy.datasets import SpectrumDataset
 from gammapy.makers import SafeMaskMaker, SpectrumDatasetMaker
 from gammapy.makers.utils import make_map_background_irf
-from gammapy.maps import MapAxis, RegionGeom, WcsGeom
+from gammapy.maps import MapAxis, RegionGeom
 from regions import CircleSkyRegion
 
 from daybreak.errors import RunDataError
 from daybreak.science.gammapy_run import gammapy_observation
-from daybreak.science.geoms import energy_axes, fill_missing, on_region
+from daybreak.science.geoms import energy_axes, fill_missing, on_region, wcs_geom
 from daybreak.science.observation import LoadedRun
 from daybreak.science.response import header_threshold_tev
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup
@@ -76,18 +76,18 @@ class GammapyResponse:
         return maker.run(empty, observation)
 
     def exposure_cm2_s(self) -> FloatArray:
-        """Exposure per true energy bin."""
+        """See :class:`RunResponse`."""
         exposure: FloatArray = self.dataset.exposure.quantity.to_value("cm2 s").ravel()
         return exposure
 
     def kernel(self) -> FloatArray:
-        """Energy dispersion, shape (true, reconstructed)."""
+        """See :class:`RunResponse`."""
         axis = self.dataset.counts.geom.axes["energy"]
         kernel = self.dataset.edisp.get_edisp_kernel(energy_axis=axis)
         return np.asarray(kernel.pdf_matrix, dtype=float)
 
     def safe_mask(self) -> tuple[BoolArray, str]:
-        """Energy bins above the threshold, by Gammapy's SafeMaskMaker."""
+        """See :class:`RunResponse`."""
         setup, method = self.setup, self.setup.threshold
         low = (self.observation.aeff.meta or {}).get("LO_THRES")
         if method == "header" and header_threshold_tev(low, setup.energy_edges_tev[0]) is None:
@@ -106,15 +106,7 @@ class GammapyResponse:
         return np.asarray(mask, dtype=bool).ravel(), method
 
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
-        """Share of a point source within a radius.
-
-        Parameters
-        ----------
-        radius_deg
-            The radius, degrees.
-        energy_tev
-            True energies, TeV, shape (n,).
-        """
+        """See :class:`RunResponse`."""
         pointing = self.observation.get_pointing_icrs(self.observation.tmid)
         values = self.observation.psf.containment(
             rad=radius_deg * u.deg,
@@ -126,17 +118,7 @@ class GammapyResponse:
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy at a place.
-
-        Parameters
-        ----------
-        energy_tev
-            Reconstructed energies, TeV, shape (n,).
-        ra_deg, dec_deg
-            The place, degrees.
-        nearest
-            Take the nearest node, as for single events, in place of interpolating.
-        """
+        """See :class:`RunResponse`."""
         pointing = self.observation.get_pointing_icrs(self.observation.tmid)
         offset = pointing.separation(SkyCoord(ra_deg, dec_deg, unit="deg"))
         values = self.observation.rad_max.evaluate(
@@ -161,7 +143,7 @@ class GammapyResponse:
         return np.asarray(model.data, dtype=float)
 
     def background_on(self) -> FloatArray:
-        """Background counts in the ON region."""
+        """See :class:`RunResponse`."""
         axis = MapAxis.from_energy_edges(np.array(self.setup.energy_edges_tev) * u.TeV)
         geom = RegionGeom.create(self.region, axes=[axis])
         return self._background(geom, not self.setup.extended).ravel()
@@ -169,23 +151,6 @@ class GammapyResponse:
     def background_map(
         self, plane: TangentPlane, edges_tev: FloatArray, *, beyond: bool = False
     ) -> FloatArray:
-        """Background counts in pixels.
-
-        Parameters
-        ----------
-        plane
-            The pixels.
-        edges_tev
-            Energy bins, TeV, shape (n + 1,).
-        beyond
-            A background by offset goes on flat for a bin beyond its last one.
-        """
-        geom = WcsGeom.create(
-            skydir=SkyCoord(plane.ra_deg, plane.dec_deg, unit="deg"),
-            npix=(plane.nx, plane.ny),
-            binsz=plane.pixel_deg,
-            proj="TAN",
-            frame="icrs",
-            axes=[MapAxis.from_energy_edges(edges_tev * u.TeV)],
-        )
+        """See :class:`RunResponse`."""
+        geom = wcs_geom(plane, [MapAxis.from_energy_edges(edges_tev * u.TeV)])
         return self._background(geom, True, beyond)

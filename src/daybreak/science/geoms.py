@@ -9,13 +9,15 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from gammapy.maps import MapAxis, WcsGeom
-from gammapy.utils.interpolation import interpolation_scale
 from numpy.typing import NDArray
 from regions import CircleSkyRegion, PointSkyRegion
 
 from daybreak.science.circle import Circle
+from daybreak.science.exclusion import outside_circles
+from daybreak.science.irf import filled
 from daybreak.science.run import ReductionSetup
-from daybreak.science.sphere import separation_deg
+from daybreak.science.skymaps import map_plane
+from daybreak.science.tangent import TangentPlane
 
 
 def energy_axes(setup: ReductionSetup) -> tuple[MapAxis, MapAxis]:
@@ -52,13 +54,26 @@ def map_geom(setup: ReductionSetup) -> WcsGeom:
     setup
         How runs are reduced, with maps.
     """
-    assert setup.maps is not None
+    return wcs_geom(map_plane(setup))
+
+
+def wcs_geom(plane: TangentPlane, axes: Sequence[MapAxis] = ()) -> WcsGeom:
+    """Pixels as Gammapy's geometry.
+
+    Parameters
+    ----------
+    plane
+        The pixels.
+    axes
+        Further axes.
+    """
     return WcsGeom.create(
-        skydir=setup.on.center,
-        width=setup.maps["width_deg"] * u.deg,
-        binsz=setup.maps["pixel_deg"],
+        skydir=SkyCoord(plane.ra_deg, plane.dec_deg, unit="deg"),
+        npix=(plane.nx, plane.ny),
+        binsz=plane.pixel_deg,
         proj="TAN",
         frame="icrs",
+        axes=list(axes),
     )
 
 
@@ -73,37 +88,18 @@ def allowed_pixels(geom: WcsGeom, exclude: Sequence[Circle]) -> NDArray[np.bool_
         The circles.
     """
     coords = geom.get_coord(frame="icrs").skycoord
-    allowed = np.ones(coords.shape, dtype=bool)
-    for circle in exclude:
-        distance = separation_deg(coords.ra.deg, coords.dec.deg, circle.ra_deg, circle.dec_deg)
-        allowed &= ~(distance < circle.radius_deg)
-    return allowed
+    return outside_circles(coords.ra.deg, coords.dec.deg, exclude)
 
 
 def fill_missing(background: Any) -> None:
     """Fill empty bins of a Gammapy background between filled ones along energy, in place.
 
-    What Gammapy's ``IRF.interp_missing_data("energy")`` does (linear interpolation in the IRF's
-    own scale, no extrapolation), column by column instead of bin by bin.
+    As :func:`~daybreak.science.irf.fill_empty_bins` does it.
 
     Parameters
     ----------
     background
         Gammapy's Background2D or Background3D.
     """
-    data = np.array(background.data)
-    scale = interpolation_scale(background.interp_kwargs.get("values_scale", "lin"))
-    columns = np.moveaxis(data, background.axes.index("energy"), -1)
-    empty = ~np.isfinite(columns) | (columns == 0)
-    mixed = empty.any(axis=-1) & ~empty.all(axis=-1)
-    positions = np.arange(columns.shape[-1])
-    for where in zip(*np.nonzero(mixed), strict=True):
-        column, missing = columns[where], empty[where]
-        inside = missing.copy()
-        filled = positions[~missing]
-        inside[: filled[0]] = False
-        inside[filled[-1] :] = False
-        if inside.any():
-            values = np.interp(positions[inside], filled, scale(column[~missing]))
-            column[inside] = scale.inverse(values)
-    background.data = data
+    log = background.interp_kwargs.get("values_scale", "lin") == "log"
+    background.data = filled(background.data, background.axes.index("energy"), log=log)

@@ -15,7 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+from daybreak.science.run import FloatArray
+
 Weights = tuple[NDArray[np.intp], FloatArray]
 
 
@@ -295,12 +296,25 @@ def fill_empty_bins(irf: Irf) -> Irf:
         With an axis ``energy``.
     """
     number = [axis.name for axis in irf.axes].index("energy")
-    data = np.array(irf.values)
+    return irf.with_values(filled(irf.values, number, log=irf.log))
+
+
+def filled(table: NDArray[np.floating], number: int, *, log: bool) -> NDArray[np.floating]:
+    """A table whose empty bins between filled ones are interpolated along a dimension.
+
+    Parameters
+    ----------
+    table
+        Any shape; bins that are zero or not finite are empty.
+    number
+        Of the dimension.
+    log
+        Interpolate the logarithm.
+    """
+    data = np.array(table)
     columns = np.moveaxis(data, number, -1)
     empty = ~np.isfinite(columns) | (columns == 0)
     mixed = empty.any(axis=-1) & ~empty.all(axis=-1)
-    if not mixed.any():
-        return irf
     part, missing = columns[mixed], empty[mixed]
     n = part.shape[-1]
     place = np.broadcast_to(np.arange(n), part.shape)
@@ -312,12 +326,12 @@ def fill_empty_bins(irf: Irf) -> Irf:
 
     def known(at: NDArray[np.intp]) -> NDArray[np.floating]:
         values = part[row, at]
-        return np.asarray(np.log(np.clip(values, tiny, np.inf)) if irf.log else values)
+        return np.asarray(np.log(np.clip(values, tiny, np.inf)) if log else values)
 
     values = known(low) + (known(high) - known(low)) * (column - low) / (high - low)
-    part[row, column] = np.exp(values) if irf.log else values
+    part[row, column] = np.exp(values) if log else values
     columns[mixed] = part
-    return irf.with_values(data)
+    return data
 
 
 def padded(irf: Irf, name: str) -> Irf:

@@ -31,7 +31,7 @@ _NAMES = {
 }
 _AXIS_UNITS = {"ENERG": "TeV", "ETRUE": "TeV", "MIGRA": ""}
 _BACKGROUND_UNIT = "s-1 MeV-1 sr-1"
-_WORDS = ("LO_THRES", "HI_THRES", "RAD_MAX", "FOVALIGN", "HDUCLAS3")
+_WORDS = ("LO_THRES", "HI_THRES", "RAD_MAX", "FOVALIGN")
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from daybreak.science.irf import Irf, IrfAxis, along, nearest
-from daybreak.science.tangent import FloatArray
+from daybreak.science.run import FloatArray
 
 
 def contained(psf: Irf, radius_deg: float, offset_deg: float, energy_tev: FloatArray) -> FloatArray:

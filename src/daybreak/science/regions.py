@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daybreak.science.circle import Circle
+from daybreak.science.exclusion import outside_circles
+from daybreak.science.run import FloatArray
 from daybreak.science.sphere import separation_deg
-from daybreak.science.tangent import FloatArray, TangentPlane
+from daybreak.science.tangent import TangentPlane
 
 _MASK_PIXEL_DEG = 0.02
 _FINDER_PIXEL_DEG = 0.01
@@ -24,23 +26,6 @@ _FINDER_MARGIN_DEG = 0.3
 _STEP_RAD = 0.1
 _GAP_RAD = 0.1
 Places = tuple[FloatArray, FloatArray]
-
-
-def allowed_pixels(plane: TangentPlane, exclude: Sequence[Circle]) -> NDArray[np.bool_]:
-    """Pixels outside all excluded circles, shape (ny, nx).
-
-    Parameters
-    ----------
-    plane
-        The pixels.
-    exclude
-        The circles.
-    """
-    ra, dec = plane.centers()
-    allowed = np.ones(ra.shape, dtype=bool)
-    for circle in exclude:
-        allowed &= ~(separation_deg(ra, dec, circle.ra_deg, circle.dec_deg) < circle.radius_deg)
-    return allowed
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,6 @@ class ExclusionMask:
 
     plane: TangentPlane
     allowed: NDArray[np.bool_]
-
     circles: tuple[Circle, ...]
 
     def excluded(self, other: TangentPlane) -> tuple[FloatArray, FloatArray]:
@@ -114,7 +98,7 @@ def _exclusion_mask(
     ra_deg: float, dec_deg: float, width_deg: float, circles: tuple[Circle, ...]
 ) -> ExclusionMask:
     plane = TangentPlane.of_width(ra_deg, dec_deg, _MASK_PIXEL_DEG, width_deg)
-    return ExclusionMask(plane, allowed_pixels(plane, circles), tuple(circles))
+    return ExclusionMask(plane, outside_circles(*plane.centers(), circles), circles)
 
 
 def inside_circle(circle: Circle, ra_deg: FloatArray, dec_deg: FloatArray) -> NDArray[np.bool_]:

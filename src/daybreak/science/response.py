@@ -199,7 +199,7 @@ class GridResponse:
         return float(separation_deg(ra_deg, dec_deg, run.ra_pnt_deg, run.dec_pnt_deg))
 
     def exposure_cm2_s(self) -> FloatArray:
-        """Exposure per true energy bin; see :class:`RunResponse`.
+        """See :class:`RunResponse`.
 
         Raises
         ------
@@ -222,7 +222,7 @@ class GridResponse:
         return exposure
 
     def kernel(self) -> FloatArray:
-        """Energy dispersion; see :class:`RunResponse`."""
+        """See :class:`RunResponse`."""
         irf = self.run.irfs["edisp"]
         _, migra, offset = irf.axes
         table, _ = irf.scaled_at(self.true_centers, migra.nodes, self.offset_deg)
@@ -240,7 +240,7 @@ class GridResponse:
         return matrix
 
     def safe_mask(self) -> tuple[BoolArray, str]:
-        """Energy bins above the threshold; see :class:`RunResponse`."""
+        """See :class:`RunResponse`."""
         setup, aeff = self.setup, self.run.irfs["aeff"]
         method = setup.threshold
         low = header_threshold_tev(aeff.header.get("LO_THRES"), self.edges[0])
@@ -258,14 +258,7 @@ class GridResponse:
         return energy_bins(self.edges, rise_tev(self.true_centers, exposure, level), None), method
 
     def containment(self, radius_deg: float, energy_tev: FloatArray) -> FloatArray:
-        """Share of a point source within a radius; see :class:`RunResponse`.
-
-        Parameters
-        ----------
-        radius_deg
-            The radius, degrees.
-        energy_tev
-            True energies, TeV, shape (n,).
+        """See :class:`RunResponse`.
 
         Raises
         ------
@@ -284,23 +277,27 @@ class GridResponse:
     def rad_max_deg(
         self, energy_tev: FloatArray, ra_deg: float, dec_deg: float, *, nearest: bool = False
     ) -> FloatArray:
-        """ON radius by energy; see :class:`RunResponse`.
-
-        Parameters
-        ----------
-        energy_tev
-            Reconstructed energies, TeV, shape (n,).
-        ra_deg, dec_deg
-            The place, degrees.
-        nearest
-            Take the nearest node, as for single events, in place of interpolating.
-        """
-        irf = self.run.irfs["rad_max"]
+        """See :class:`RunResponse`."""
+        irf = self.run.irfs.get("rad_max")
+        if irf is None:
+            return np.full(len(energy_tev), self._fixed_rad_max_deg())
         offset = self._offset(ra_deg, dec_deg)
         return rad_max_at(irf, energy_tev, offset, nearest_node=nearest)
 
+    def _fixed_rad_max_deg(self) -> float:
+        """One cut for all energies: a word in the header of a response."""
+        for kind in ("aeff", "edisp"):
+            value = self.run.irfs[kind].header.get("RAD_MAX")
+            if isinstance(value, int | float) and np.isfinite(value) and value > 0:
+                return float(value)
+        raise RunDataError(
+            f"run {self.run.obs_id}: its responses are point-like, but there is no RAD_MAX, "
+            "neither as a table nor as a word in their headers",
+            "Make the run's DL3 file again with the directional cut that was applied.",
+        )
+
     def background_on(self) -> FloatArray:
-        """Background in the ON region; see :class:`RunResponse`."""
+        """See :class:`RunResponse`."""
         on, run = self.setup.on, self.run
         if not np.isfinite(on.radius_deg):
             return np.zeros(len(self.edges) - 1)
@@ -317,18 +314,7 @@ class GridResponse:
     def background_map(
         self, plane: TangentPlane, edges_tev: FloatArray, *, beyond: bool = False
     ) -> FloatArray:
-        """Background counts in pixels; see :class:`RunResponse`.
-
-        Parameters
-        ----------
-        plane
-            The pixels.
-        edges_tev
-            Energy bins.
-        beyond
-            A background by offset goes on flat for a bin beyond its last one, as Gammapy's maps
-            have it.
-        """
+        """See :class:`RunResponse`."""
         ra, dec = plane.centers()
         rate = self._rate(ra.ravel(), dec.ravel(), edges_tev, beyond=beyond)
         rate *= plane.solid_angle_sr().ravel() * self.run.good_time.ontime_s

@@ -7,8 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from daybreak.science.circle import Circle
+from daybreak.science.exclusion import outside_circles
 from daybreak.science.observation import LoadedRun
-from daybreak.science.regions import allowed_pixels
 from daybreak.science.response import RunResponse
 from daybreak.science.run import BoolArray, FloatArray, ReductionSetup
 from daybreak.science.sphere import offsets_deg, separation_deg
@@ -33,15 +34,13 @@ def map_plane(setup: ReductionSetup) -> TangentPlane:
 
 
 @lru_cache(maxsize=4)
-def _ring_spectrum(
-    inner: float, outer: float, shape: tuple[int, int]
-) -> tuple[NDArray[np.complex128], int]:
-    """Fourier transform of a ring of ones, padded to a shape, and its reach; radii in pixels."""
+def _ring_spectrum(inner: float, outer: float, shape: tuple[int, int]) -> NDArray[np.complex128]:
+    """Fourier transform of a ring of ones, padded to a shape; radii in pixels."""
     reach = int(np.ceil(outer))
     place = np.arange(-reach, reach + 1)
     distance2 = place[:, None] ** 2 + place[None, :] ** 2
     ring = ((distance2 >= inner**2) & (distance2 <= outer**2)).astype(float)
-    return np.fft.rfft2(ring, shape), reach
+    return np.fft.rfft2(ring, shape)
 
 
 def ring_sums(images: FloatArray, inner: float, outer: float) -> FloatArray:
@@ -62,7 +61,7 @@ def ring_sums(images: FloatArray, inner: float, outer: float) -> FloatArray:
     ny, nx = images.shape[1:]
     reach = int(np.ceil(outer))
     shape = (_round(ny + 2 * reach), _round(nx + 2 * reach))
-    spectrum, _ = _ring_spectrum(inner, outer, shape)
+    spectrum = _ring_spectrum(inner, outer, shape)
     whole = np.fft.irfft2(np.fft.rfft2(images, shape) * spectrum, shape)
     sums: FloatArray = whole[:, reach : reach + ny, reach : reach + nx]
     return sums
@@ -80,9 +79,9 @@ def _round(n: int) -> int:
         n += 1
 
 
-@lru_cache(maxsize=4)
-def _allowed(plane: TangentPlane, exclude: tuple[object, ...]) -> BoolArray:
-    return allowed_pixels(plane, exclude)  # type: ignore[arg-type]
+@lru_cache(maxsize=4)  # the runs of a target share them
+def _allowed(plane: TangentPlane, exclude: tuple[Circle, ...]) -> BoolArray:
+    return outside_circles(*plane.centers(), exclude)
 
 
 def _counts(run: LoadedRun, plane: TangentPlane, edges: FloatArray, used: BoolArray) -> FloatArray:
@@ -144,7 +143,7 @@ def run_maps(
     model = np.where(used, cube, 0.0).sum(axis=0)
     counts = _counts(run, plane, edges, used)
     valid = used.any(axis=0)
-    allowed = _allowed(plane, tuple(setup.exclude))
+    allowed = _allowed(plane, setup.exclude)
     scale = setup.maps["pixel_deg"]
     inner = setup.maps["ring_inner_deg"] / scale
     outer = inner + setup.maps["ring_width_deg"] / scale

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from daybreak.science.run import FloatArray
 from daybreak.science.sphere import position_angle_rad, separation_deg
 
-FloatArray = NDArray[np.float64]
 _ARCSEC_DEG = 1 / 3600
 
 

@@ -35,13 +35,7 @@ class Dummy:
     releases_gil: bool = True
 
     def prepare(self, event: Event) -> Prepared:
-        """Take the number of DOMs and the mean position; the rest of the event does not matter.
-
-        Parameters
-        ----------
-        event
-            The event.
-        """
+        """See :class:`Likelihood`; only the number of DOMs and their mean position matter."""
         pulses = event.cleaned if event.cleaned is not None else event.pulses
         xyz = event.geometry.positions(pulses)
         centre = tuple(float(v) for v in xyz.mean(axis=0)) if len(xyz) else (0.0, 0.0, 0.0)
@@ -72,18 +66,7 @@ class PreparedDummy:
         return [self.vertex]
 
     def fit(self, zenith_rad: float, azimuth_rad: float, seed: Vertex) -> Fit:
-        """Value at one direction.
-
-        Parameters
-        ----------
-        zenith_rad
-            Zenith angle that the particle comes from, radians, in the detector's frame; an
-            array for many.
-        azimuth_rad
-            Azimuth that it comes from, radians; of the same shape.
-        seed
-            Vertex where the search starts.
-        """
+        """See :class:`Prepared`."""
         row = self.fit_many(
             np.array([zenith_rad]), np.array([azimuth_rad]), np.array([[tuple(seed)]])
         )[0]
@@ -95,18 +78,7 @@ class PreparedDummy:
         azimuth_rad: NDArray[np.float64],
         seeds: NDArray[np.float64],
     ) -> NDArray[Any]:
-        """Values; the vertex is that of the first seed.
-
-        Parameters
-        ----------
-        zenith_rad
-            Zenith angle that the particle comes from, radians, in the detector's frame; an
-            array for many.
-        azimuth_rad
-            Azimuth that it comes from, radians; of the same shape.
-        seeds
-            Vertices where the searches start, one list for each direction.
-        """
+        """See :class:`Prepared`; the vertex is that of the first seed."""
         out = np.zeros(len(zenith_rad), FIT_DTYPE)
         zenith, azimuth = math.radians(self.model.zenith_deg), math.radians(self.model.azimuth_deg)
         cosine = math.cos(zenith) * np.cos(zenith_rad) + math.sin(zenith) * np.sin(

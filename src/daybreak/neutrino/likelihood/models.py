@@ -58,12 +58,7 @@ class Pandel:
     releases_gil: bool = True
 
     def prepare(self, event: Event) -> Prepared:
-        """Take the first hit and the charge of each DOM from the cleaned pulses.
-
-        Parameters
-        ----------
-        event
-            The event.
+        """See :class:`Likelihood`; the first hit and the charge of each DOM are used, of cleaned pulses.
 
         Raises
         ------
@@ -191,18 +186,7 @@ class PreparedPandel:
         ]
 
     def fit(self, zenith_rad: float, azimuth_rad: float, seed: Vertex) -> Fit:
-        """Best fit for one direction (where the particle comes from).
-
-        Parameters
-        ----------
-        zenith_rad
-            Zenith angle that the particle comes from, radians, in the detector's frame; an
-            array for many.
-        azimuth_rad
-            Azimuth that it comes from, radians; of the same shape.
-        seed
-            Vertex where the search starts.
-        """
+        """See :class:`Prepared`."""
         row = self.fit_many(
             np.array([zenith_rad], float), np.array([azimuth_rad], float), np.array([[tuple(seed)]])
         )[0]
@@ -214,18 +198,7 @@ class PreparedPandel:
         azimuth_rad: NDArray[np.float64],
         seeds: NDArray[np.float64],
     ) -> NDArray[Any]:
-        """Best fits; seeds (n, k, 4) of x, y, z (m) and time (ns; NaN: to be found).
-
-        Parameters
-        ----------
-        zenith_rad
-            Zenith angle that the particle comes from, radians, in the detector's frame; an
-            array for many.
-        azimuth_rad
-            Azimuth that it comes from, radians; of the same shape.
-        seeds
-            Vertices where the searches start, one list for each direction.
-        """
+        """See :class:`Prepared`; seeds are x, y, z (m) and time (ns; NaN: to be found)."""
         from daybreak.neutrino.likelihood import fit, jitter
 
         tables = jitter.tables()
