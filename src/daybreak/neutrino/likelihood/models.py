@@ -58,7 +58,7 @@ class Pandel:
     releases_gil: bool = True
 
     def prepare(self, event: Event) -> Prepared:
-        """See :class:`Likelihood`; the first hit and the charge of each DOM are used, of cleaned pulses.
+        """See :class:`Likelihood`; used are first hit and charge of each DOM, of cleaned pulses.
 
         Raises
         ------
