@@ -10,10 +10,18 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from daybreak.config.analysis import AnalysisConfig
-from daybreak.config.load import Layer, build, file_layer, merge, to_yaml, yaml_layer
+from daybreak.config.load import (
+    Layer,
+    build,
+    file_layer,
+    merge,
+    settings_layer,
+    to_yaml,
+    yaml_layer,
+)
 from daybreak.errors import ConfigError
 from daybreak.instruments.profiles import profile_for, profile_layer, profile_names
-from daybreak.instruments.settings import resolve_config, settings_layer
+from daybreak.instruments.settings import resolve_config
 
 SECTIONS = {
     name: list(info.annotation.model_fields)

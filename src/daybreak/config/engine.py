@@ -18,7 +18,7 @@ from astropy import units as u
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from daybreak.config.base import Frozen, Memory, PositiveDuration
-from daybreak.config.load import Layer, build, file_layer, parse_value
+from daybreak.config.load import Layer, build, file_layer, settings_layer
 from daybreak.errors import ConfigError
 
 Kind = Literal["local", "slurm", "htcondor", "kubernetes"]
@@ -313,22 +313,7 @@ def _find(name_or_path: str | Path | None) -> tuple[str, Path | None]:
 def _overrides_layer(overrides: Mapping[str, Any] | Iterable[str]) -> Layer:
     if isinstance(overrides, Mapping):
         return Layer("command line", dict(overrides))
-    values: dict[str, Any] = {}
-    for text in overrides:
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise ConfigError(
-                f"engine option {text!r}: expected KEY=VALUE",
-                "For example pools.default.account=foa.",
-            )
-        into = values
-        *parents, last = key.strip().split(".")
-        for part in parents:
-            into = into.setdefault(part, {})
-            if not isinstance(into, dict):
-                raise ConfigError(f"engine option {text!r}: {part!r} is also given a value")
-        into[last] = parse_value(value)
-    return Layer("command line", values)
+    return settings_layer(overrides, "command line", "pools.default.account=foa")
 
 
 def load_engine(

@@ -8,7 +8,7 @@ expected.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -169,6 +169,44 @@ def file_layer(path: Path) -> Layer:
             f"can't read the configuration {path}: {reason}", "Check the path given with --config."
         ) from None
     return yaml_layer(text, str(path))
+
+
+def settings_layer(
+    settings: Iterable[str],
+    name: str = "--set",
+    example: str = "maps.pixel='0.05 deg'",
+) -> Layer:
+    """Turn ``section.key=value`` texts into a layer.
+
+    Parameters
+    ----------
+    settings
+        Later ones beat earlier ones; values are read as YAML reads them.
+    name
+        Where they were given, for messages.
+    example
+        What one looks like.
+
+    Raises
+    ------
+    ConfigError
+        If a text has no ``=``, or a key is given a value and a key below it.
+    """
+    values: dict[str, Any] = {}
+    for text in settings:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise ConfigError(f"{name} {text!r}: expected KEY=VALUE", f"For example {example}.")
+        into = values
+        *parents, last = key.strip().split(".")
+        for part in parents:
+            into = into.setdefault(part, {})
+            if not isinstance(into, dict):
+                raise ConfigError(f"{name} {text!r}: {part!r} is given a value and a key below it")
+        if isinstance(into.get(last), dict):
+            raise ConfigError(f"{name} {text!r}: {last!r} is given a value and a key below it")
+        into[last] = parse_value(value)
+    return Layer(name, values)
 
 
 def merge(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[KeyPath, str]]:

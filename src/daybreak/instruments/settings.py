@@ -7,42 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from daybreak.config.analysis import AnalysisConfig
-from daybreak.config.load import KeyPath, Layer, build, file_layer, parse_value
+from daybreak.config.load import KeyPath, Layer, build, file_layer, settings_layer
 from daybreak.config.scan import ScanConfig
-from daybreak.errors import ConfigError
 from daybreak.instruments.profiles import profile_layer
-
-
-def settings_layer(settings: Iterable[str]) -> Layer:
-    """Turn ``section.key=value`` texts into a layer.
-
-    Parameters
-    ----------
-    settings
-        Later ones beat earlier ones; values are read as YAML reads them.
-
-    Raises
-    ------
-    ConfigError
-        If a text has no ``=``, or a key is given a value and a key below it.
-    """
-    values: dict[str, Any] = {}
-    for text in settings:
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise ConfigError(
-                f"--set {text!r}: expected KEY=VALUE", "For example --set maps.pixel='0.05 deg'."
-            )
-        into = values
-        *parents, last = key.strip().split(".")
-        for part in parents:
-            into = into.setdefault(part, {})
-            if not isinstance(into, dict):
-                raise ConfigError(f"--set {text!r}: {part!r} is given a value and a key below it")
-        if isinstance(into.get(last), dict):
-            raise ConfigError(f"--set {text!r}: {last!r} is given a value and a key below it")
-        into[last] = parse_value(value)
-    return Layer("--set", values)
 
 
 def resolve_config(

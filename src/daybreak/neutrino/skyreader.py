@@ -92,13 +92,13 @@ def write_json(path: Path, event: Event, levels: Mapping[int, Rows]) -> None:
     for nside, rows in levels.items():
         block[f"nside-{nside}"] = {
             "columns": list(_COLUMNS),
-            "metadata": {k: _plain(v) for k, v in metadata(event, nside).items()},
-            "data": [[_plain(v) for v in row] for row in _table(rows).tolist()],
+            "metadata": {k: _nan_as_text(v) for k, v in metadata(event, nside).items()},
+            "data": [[_nan_as_text(v) for v in row] for row in _table(rows).tolist()],
         }
     write_text(path, json.dumps(block, allow_nan=False))
 
 
-def _plain(value: Any) -> Any:
+def _nan_as_text(value: Any) -> Any:
     return _NAN if isinstance(value, float) and not np.isfinite(value) else value
 
 

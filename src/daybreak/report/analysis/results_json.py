@@ -17,6 +17,7 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.products.atomic import write_text
+from daybreak.products.jsonvalues import plain_json
 from daybreak.report.analysis import fit3d_views, systematics_views
 from daybreak.report.analysis.headline import flux_above, flux_limit, total_counts, total_flux
 from daybreak.report.analysis.spectral import CRAB_SOURCE, fitted_models
@@ -113,7 +114,7 @@ def build_results(results: Path, facts: Mapping[str, Any] | None = None) -> dict
         "config_digest": context.get("config_digest"),
         "versions": {str(k): str(v) for k, v in (context.get("versions") or {}).items()},
     }
-    plain: dict[str, Any] = _plain(built)
+    plain: dict[str, Any] = plain_json(built)
     return plain
 
 
@@ -256,22 +257,3 @@ def _maps(tables: ResultTables) -> dict[str, Any] | None:
     keys = ("low", "high", "ring_all", "ring_off", "fov_all", "fov_off")
     found["histogram"] = _records(table, keys)
     return found
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON values: NumPy scalars and arrays unpacked, NaN and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is np.ma.masked:
-        return None
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)

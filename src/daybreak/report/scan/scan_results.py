@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from daybreak.products.atomic import write_text
+from daybreak.products.jsonvalues import plain_json
 from daybreak.report.scan.scan_tables import ScanTables, lines
 
 SCHEMA_VERSION = "1.0"
@@ -82,7 +82,7 @@ def build_scan_results(tables: ScanTables) -> dict[str, Any]:
         "inputs": context["provenance"]["inputs"],
         "versions": context["provenance"]["versions"],
     }
-    plain: dict[str, Any] = _plain(built)
+    plain: dict[str, Any] = plain_json(built)
     return plain
 
 
@@ -102,16 +102,6 @@ def _minimum(row: dict[str, Any]) -> dict[str, Any]:
 def _contour(tables: ScanTables, row: dict[str, Any]) -> dict[str, Any]:
     shape = [np.round(line, 5).tolist() for line in lines(tables, float(row["probability"]))]
     return row | {"lines": shape}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 @lru_cache(maxsize=1)

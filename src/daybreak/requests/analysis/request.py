@@ -9,9 +9,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from daybreak.config.analysis import AnalysisConfig
-from daybreak.config.load import Layer, build, file_layer, merge
+from daybreak.config.load import Layer, build, file_layer, merge, settings_layer
 from daybreak.instruments.profiles import profile_layer
-from daybreak.instruments.settings import settings_layer
 from daybreak.requests.base import Request, RequestKind, Times
 from daybreak.requests.target import TargetSpec
 from daybreak.runs.select import read_run_list

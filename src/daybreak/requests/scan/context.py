@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daybreak.neutrino.cleaning import clean
+from daybreak.products.jsonvalues import plain_json
 
 if TYPE_CHECKING:
     from daybreak.neutrino.event import Event, Reco
@@ -92,7 +92,7 @@ def scan_context(
         "likelihood": {
             "name": prepared.likelihood,
             "hit_doms": int(prepared.prepared.n_doms),
-            "info": _plain(dict(prepared.prepared.info)),
+            "info": plain_json(dict(prepared.prepared.info)),
         },
         "settings": prepared.settings.as_dict(),
         "time_convention": TIME_CONVENTION,
@@ -113,10 +113,6 @@ def scan_context(
         "truth": _truth(prepared, result),
         "nearby": _nearby(result),
     }
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
 
 
 def _event_block(event: Event) -> dict[str, Any]:
