@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import tempfile
+import threading
 import time
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +17,13 @@ import pytest
 from checker import marked
 
 from daybreak.config.engine import PoolConfig, load_engine
+from daybreak.engine.pools.blocks import BlockPool, _Block
+from daybreak.engine.pools.carrier import _Task
+from daybreak.engine.pools.executor import PoolSetup
 from daybreak.engine.pools.forking import FileLock
 from daybreak.engine.pools.sizing import drain_s, local_workers, memory_mb, own_addresses
 from daybreak.engine.pools.worker_pools import open_pools
+from daybreak.engine.schedulers.jobs import JobInfo, JobState
 from daybreak.errors import EngineError, WorkerLostError
 from daybreak.ledger.step import Resources
 
@@ -250,6 +257,34 @@ def test_any_process_may_be_lost(tmp_path, mark):
             assert pools.health() is None
 
 
+def test_an_interchange_lost_unnoticed_stops_nobody(tmp_path, mark, monkeypatch):
+    """A step given to it before its end is noticed fails, and the pool begins anew.
+
+    ZeroMQ would wait for ever with it, and the supervisor for the lock.
+    """
+    monkeypatch.setattr("daybreak.engine.pools.executor.TAKES_S", 0.5)
+    blind = threading.Event()
+    tick = BlockPool.tick
+    monkeypatch.setattr(
+        BlockPool, "tick", lambda pool, *a: None if blind.is_set() else tick(pool, *a)
+    )
+    with _open(tmp_path) as pools:
+        assert _nap(pools, 0.01).result(30)
+        blind.set()
+        os.kill(_find(mark, "interchange"), signal.SIGKILL)
+        time.sleep(0.5)
+        given: list = []
+        giver = threading.Thread(target=lambda: given.append(_nap(pools, 0.01)), daemon=True)
+        giver.start()
+        giver.join(10)
+        assert given, "giving the step has not come back"
+        with pytest.raises(WorkerLostError):
+            given[0].result(5)
+        blind.clear()
+        assert _nap(pools, 0.01).result(30)["pid"]
+        assert pools.health() is None
+
+
 def test_workers_that_never_come_are_explained(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
@@ -264,3 +299,32 @@ def test_workers_that_never_come_are_explained(tmp_path, monkeypatch):
         assert trouble is not None and trouble.fatal
         assert "3 jobs in a row ended before a worker came" in trouble
         assert "no such module on this node" in trouble
+
+
+class _Cluster:
+    """Jobs of a scheduler that never answers more than is asked here."""
+
+    poll_s = 1.0
+
+    def last_words(self, job):
+        return ""
+
+    def cancel(self, jobs):
+        """Nothing to cancel."""
+
+
+def test_a_job_that_ends_before_it_was_seen_to_work_loses_its_steps(tmp_path):
+    """Its workers came, took a step and were cancelled between two looks."""
+    setup = PoolSetup("default", 1, 1, 0, 1, tmp_path, (), addresses=("192.0.2.1",))
+    pool = BlockPool(setup, _Cluster())
+    note = tmp_path / "note.json"
+    note.write_text(json.dumps({"host": "n1", "pid": 1, "job": "7"}))
+    taken, other = Future(), Future()
+    pool._tasks = {1: _Task(taken, None, str(note)), 2: _Task(other, None, str(tmp_path / "no"))}
+    block = _Block("7", 0, 0.0, JobInfo("7", "default", JobState.GONE, "CANCELLED"))
+    pool._blocks["7"] = block
+    pool._block_ended(block)
+    with pytest.raises(WorkerLostError, match="job 7 has ended"):
+        taken.result(0)
+    assert not other.done()
+    assert pool._fruitless == 0, "it had a worker"

@@ -92,7 +92,7 @@ class BlockPool(Carrier):
             Steps that will come soon.
         """
         now = time.monotonic()
-        if not self._interchange_lives():
+        if self._deaf or not self._interchange_lives():
             self._restart("its interchange was lost")
             return
         if self._executor.bad_state_is_set:
@@ -155,8 +155,11 @@ class BlockPool(Carrier):
                 self._restart(f"its workers were lost ({block.info.reason})")
 
     def _lose_job(self, block: _Block) -> None:
-        """Fail the steps that ran in a job that has ended, rather than wait for its heartbeats."""
-        if not block.connected or not self.setup.addresses:
+        """Fail the steps that ran in a job that has ended, rather than wait for its heartbeats.
+
+        A job may have taken steps since it was last looked at: their notes count.
+        """
+        if not self.setup.addresses:
             return
         with contextlib.suppress(Exception):
             self._executor._hold_block(str(block.number))
@@ -169,6 +172,7 @@ class BlockPool(Carrier):
                 and "result" not in note
             ]
             tasks = [self._tasks.pop(number) for number in numbers]
+        block.connected |= bool(tasks)
         self._fail(tasks, f"job {block.job} has ended ({block.info.reason})")
 
     def _miss_answers(self) -> None:

@@ -11,7 +11,13 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any
 
-from daybreak.engine.pools.executor import PoolSetup, make_executor, shut
+from daybreak.engine.pools.executor import (
+    PoolSetup,
+    make_executor,
+    never_block,
+    shut,
+    taken_by_nobody,
+)
 from daybreak.errors import EngineError, WorkerLostError
 
 _log = logging.getLogger(__name__)
@@ -56,6 +62,8 @@ class Carrier:
         self.trouble: Trouble | None = None
         self._lock = threading.RLock()
         self._ready = threading.Event()
+        #: the interchange took no step any more
+        self._deaf = False
         self._tasks: dict[int, _Task] = {}
         self._next_task = self._generation = 0
         self._executor: Any = None
@@ -111,7 +119,8 @@ class Carrier:
             raise EngineError(
                 f"the engine did not start: {failure[0]}", "Try again; see docs/exit-codes.md."
             ) from failure[0]
-        self._executor = executor
+        never_block(executor)
+        self._executor, self._deaf = executor, False
         self._ready.set()
         return True
 
@@ -145,6 +154,9 @@ class Carrier:
             try:
                 inner = self._executor.submit(call, {"priority": -priority}, function, payload)
             except Exception as error:
+                if taken_by_nobody(error):  # its end is still to be noticed
+                    self._deaf = True
+                    self._ready.clear()
                 future.set_exception(_lost(self.setup.label, error))
                 return future
             self._tasks[number] = _Task(future, inner, str(payload.get("note") or ""))

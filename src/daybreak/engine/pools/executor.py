@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger(__name__)
+#: seconds that an interchange has to take a step; one that lives takes it at once
+TAKES_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,38 @@ def shut(executor: Any) -> None:
         _log.debug("engine: %s", error)
     with contextlib.suppress(Exception):
         process.wait(timeout=2)
+
+
+def never_block(executor: Any) -> None:
+    """Let an executor that has started give up a step that its interchange does not take.
+
+    ZeroMQ waits for ever with a message that nobody is there to take: an interchange that was
+    killed a moment ago would stop whoever gives it a step, and whoever closes the connection.
+
+    Parameters
+    ----------
+    executor
+        As of `make_executor`, started, and not used yet. After `TAKES_S` seconds its `submit`
+        raises an error that `taken_by_nobody` knows.
+    """
+    import zmq
+
+    socket = executor.outgoing_q.zmq_socket
+    socket.setsockopt(zmq.SNDTIMEO, int(1000 * TAKES_S))
+    socket.setsockopt(zmq.LINGER, 0)
+
+
+def taken_by_nobody(error: BaseException) -> bool:
+    """Whether an error of `submit` says that the interchange did not take the step.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    """
+    import zmq
+
+    return isinstance(error, zmq.Again)
 
 
 def worker_command(setup: PoolSetup) -> list[str]:
