@@ -16,7 +16,7 @@ import numpy as np
 
 from daybreak.errors import StoreError
 from daybreak.products.atomic import output_error
-from daybreak.stores.headers import DamagedFileError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.layout import Dataset, Index, row_paths
 from daybreak.stores.merge import HDU_KEYS, merge, unique, without
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, inside, resolve

@@ -21,11 +21,11 @@ from daybreak.errors import (
     StoreError,
 )
 from daybreak.products.atomic import output_error
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.choose import RunChoice, choose
 from daybreak.stores.commit import commit, recover
 from daybreak.stores.copy_plan import CopyPlan, Known, make_plan, read_sums
 from daybreak.stores.copy_progress import CopyResult, DatasetCopy, NoProgress, Progress
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, Landing
 from daybreak.stores.layout import (
     Dataset,

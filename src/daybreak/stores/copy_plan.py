@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
 
-from daybreak.stores.headers import DamagedFileError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.paths import OWN_FOLDER, UnsafePathError, folder_of, inside
 from daybreak.stores.record import (
     MANIFEST,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daybreak.stores.headers import (
+from daybreak.products.fits_headers import (
     BLOCK,
     CARD,
     DamagedFileError,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import StoreError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.products.jsontext import loads_shallow
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.paths import MASTER, UnsafePathError, folder_of, resolve
 from daybreak.stores.source import MissingSourceError, StoreSource, TransientError
 from daybreak.stores.table import IndexTable, read_table

@@ -12,8 +12,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from daybreak.products.fits_headers import BLOCK, CARD, DamagedFileError, parse_value
 from daybreak.stores.fits import header_of
-from daybreak.stores.headers import BLOCK, CARD, DamagedFileError, parse_value
 
 _FIRST = 1 << 14
 _HEADERS = 4 * BLOCK  # as a rule both headers are in these, and inflating takes most of the time

@@ -18,8 +18,8 @@ from astropy.io import fits
 from astropy.table import Column, MaskedColumn, Table
 
 from daybreak.errors import StoreError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.fits import FitsWalker, Gunzipper
-from daybreak.stores.headers import DamagedFileError
 
 _WHOLE = re.compile(r"-?[0-9]{1,4000}")
 _NOTHING = frozenset({"", "--", "N/A"})

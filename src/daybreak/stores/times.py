@@ -8,8 +8,8 @@ import numpy as np
 from astropy.table import Column
 
 from daybreak.errors import StoreError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.fits import header_of
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, row_paths
 from daybreak.stores.merge import convert_times
 from daybreak.stores.paths import UnsafePathError, folder_of, inside

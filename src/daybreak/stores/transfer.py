@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.fits import FileChecker, FitsWalker
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.landing import Arrived, begin_writing
 from daybreak.stores.record import FileRecord, StoreFolder
 from daybreak.stores.source import CHUNK, MissingSourceError, Stat, StoreSource, TransientError

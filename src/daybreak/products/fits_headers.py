@@ -94,7 +94,8 @@ def parse_header(raw: bytes, *, structure_only: bool = False) -> dict[str, Any]:
 def _count(header: dict[str, Any], key: str, default: int | None = None) -> int:
     value = header.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise DamagedFileError(f"header keyword {key} is {value!r}, not a count")
+        what = "missing" if value is None else f"{value!r}, not a count"
+        raise DamagedFileError(f"header keyword {key} is {what}")
     return value
 
 
@@ -118,7 +119,9 @@ def data_size(header: dict[str, Any]) -> int:
     """
     bits = header.get("BITPIX")
     if bits not in (8, 16, 32, 64, -32, -64):
-        raise DamagedFileError(f"header keyword BITPIX is {bits!r}")
+        raise DamagedFileError(
+            f"header keyword BITPIX is {'missing' if bits is None else repr(bits)}"
+        )
     naxis = _count(header, "NAXIS")
     if naxis > 999:
         raise DamagedFileError(f"header keyword NAXIS is {naxis}")
