@@ -230,8 +230,14 @@ class Fit3DConfig(Frozen):
 
 
 class QualityConfig(Frozen):
-    """Limits beyond which a run is flagged (it stays in the analysis)."""
+    """Limits beyond which a run is flagged (it stays in the analysis), and whom to believe."""
 
+    livetime: Literal["gti", "header"] = Field(
+        "gti", description="live time where two differ: good time times DEADC, or LIVETIME"
+    )
+    gaps: Literal["keep", "cut"] = Field(
+        "keep", description="good time without events though many are expected: count it or not"
+    )
     min_background_ratio: float = Field(0.7, gt=0)
     max_background_ratio: float = Field(1.4, gt=0)
     min_live_fraction: float = Field(0.8, gt=0, le=1)

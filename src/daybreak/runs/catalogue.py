@@ -14,7 +14,8 @@ from astropy.io import fits
 from astropy.time import Time
 
 from daybreak.errors import StoreError
-from daybreak.stores.headers import DamagedFileError
+from daybreak.products.fits_headers import DamagedFileError
+from daybreak.science.dl3.classes import class_of, columns_of
 from daybreak.stores.table import IndexTable, read_table
 
 _OBS_NAMES = ("obs-index.fits.gz", "obs-index.fits")
@@ -297,13 +298,7 @@ def is_point_like(entry: RunEntry) -> bool:
     """
     if "rad_max" in entry.hdus:
         return True
-    aeff = entry.hdus.get("aeff")
-    if aeff is None:
-        return False
-    try:
-        header = fits.getheader(aeff.path, aeff.hdu)
-    except (OSError, KeyError):
-        return False
+    header = _header(entry, "aeff")
     return str(header.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE"
 
 
@@ -315,10 +310,23 @@ def telescope(entry: RunEntry) -> str:
     entry
         A run of the catalogue.
     """
-    events = entry.hdus.get("events")
-    if events is None:
-        return ""
+    return str(_header(entry, "events").get("TELESCOP", "")).strip()
+
+
+def _header(entry: RunEntry, kind: str) -> Mapping[str, Any]:
+    """Header of an HDU, by its name in the index or, where that is wrong, by what it is."""
+    place = entry.hdus.get(kind) or next(iter(entry.hdus.values()), None)
+    if place is None:
+        return {}
     try:
-        return str(fits.getheader(events.path, events.hdu).get("TELESCOP", "")).strip()
-    except (OSError, KeyError):
-        return ""
+        with fits.open(place.path) as hdus:
+            if place.kind == kind and place.hdu in hdus and _is_a(hdus[place.hdu], kind):
+                return dict(hdus[place.hdu].header)
+            return next((dict(hdu.header) for hdu in hdus[1:] if _is_a(hdu, kind)), {})
+    except Exception:  # of any kind from a damaged file: its reduction says what is wrong
+        return {}
+
+
+def _is_a(hdu: Any, kind: str) -> bool:
+    found = class_of(hdu.header, hdu.name, columns_of(hdu.header))
+    return found is not None and found[0] == kind

@@ -12,7 +12,8 @@ from astropy.utils.exceptions import AstropyWarning
 from gammapy.irf import IRF_REGISTRY
 
 from daybreak.errors import RunDataError
-from daybreak.science.dl3_files import READ_ERRORS, HduLocation, RunFiles, check_values, damaged
+from daybreak.science.dl3.files import READ_ERRORS, HduLocation, RunFiles, check_values
+from daybreak.science.dl3.oddities import unusable
 
 
 def _read_irf(files: RunFiles, location: HduLocation) -> tuple[Any, bool]:
@@ -25,7 +26,11 @@ def _read_irf(files: RunFiles, location: HduLocation) -> tuple[Any, bool]:
     except RunDataError:
         raise
     except READ_ERRORS as error:
-        raise damaged(location.path, error) from error
+        raise unusable(
+            location.where,
+            f"it can't be read as a table of {location.kind} ({location.hdu_class})",
+            "Have the run's responses made again.",
+        ) from error
     negative = check_values(values, location)
     if negative:
         irf.data = np.clip(irf.data, 0, None)

@@ -9,7 +9,7 @@ from gammapy.data import GTI, EventList, FixedPointingInfo, Observation
 from gammapy.data.metadata import ObservationMetaData
 
 from daybreak.errors import RunDataError
-from daybreak.science.dl3_files import READ_ERRORS
+from daybreak.science.dl3.files import READ_ERRORS
 from daybreak.science.gammapy_irfs import gammapy_irfs
 from daybreak.science.observation import IRF_TYPES, LoadedRun
 
@@ -29,6 +29,8 @@ def gammapy_observation(run: LoadedRun) -> Observation:
     """
     irfs = {kind: irf for kind, (irf, _) in gammapy_irfs(run.hdus, IRF_TYPES).items()}
     events, gti = run.events, run.good_time
+    header = dict(run.header) | {"RA_PNT": run.ra_pnt_deg, "DEC_PNT": run.dec_pnt_deg}
+    header["OBS_MODE"] = "POINTING"
     table = Table(
         {
             "TIME": Time(events.time_mjd, format="mjd", scale="tt"),
@@ -36,21 +38,21 @@ def gammapy_observation(run: LoadedRun) -> Observation:
             "RA": events.ra_deg * u.deg,
             "DEC": events.dec_deg * u.deg,
         },
-        meta=dict(run.header),
+        meta=header,
     )
     try:
-        meta = ObservationMetaData.from_header(run.header)
+        meta = ObservationMetaData.from_header(header)
         return Observation(
             obs_id=run.obs_id,
             events=EventList(table),
             gti=GTI.create(gti.start_s * u.s, gti.stop_s * u.s, gti.reference),
-            pointing=FixedPointingInfo.from_fits_header(run.header),
+            pointing=FixedPointingInfo.from_fits_header(header),
             meta=meta,
             location=meta.location,
             **irfs,
         )
     except READ_ERRORS as error:
         raise RunDataError(
-            f"{run.hdus['events'].path.name}: the EVENTS header can't be used ({str(error)[:120]})",
+            f"{run.hdus['events'].where}: Gammapy can't use the header",
             "Make the run's DL3 file again with a complete GADF header.",
         ) from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from astropy import units as u
+from numpy.typing import NDArray
 
+from daybreak.science.dl3.files import READ_ERRORS
+from daybreak.science.dl3.oddities import Oddity, unusable
+from daybreak.science.dl3.values import column_factor, has_column
 from daybreak.science.irf import Irf, IrfAxis
+from daybreak.science.run import FloatArray
 
 #: GADF class: columns of its axes in the order that Gammapy gives them, column of the values,
 #: their unit here
@@ -32,44 +35,89 @@ _NAMES = {
 _AXIS_UNITS = {"ENERG": "TeV", "ETRUE": "TeV", "MIGRA": ""}
 _BACKGROUND_UNIT = "s-1 MeV-1 sr-1"
 _WORDS = ("LO_THRES", "HI_THRES", "RAD_MAX", "FOVALIGN")
-
-
-@lru_cache(maxsize=64)
-def _factor(unit: str, wanted: str) -> float:
-    """By what a number in a unit is multiplied; ValueError if it is another kind of quantity."""
-    return float(u.Unit(unit).to(u.Unit(wanted)))
-
-
-def _background_factor(unit: str) -> float:
-    """For backgrounds without a unit that can be read, the format's own unit is assumed."""
-    wanted = _LAYOUT["bkg_2d"][2]
-    try:
-        return _factor(unit or _BACKGROUND_UNIT, wanted)
-    except ValueError:
-        return _factor(_BACKGROUND_UNIT, wanted)
+#: gaps or overlaps of bins, as a part of their width, that are noted
+_GAP = 0.01
 
 
 def _prefix(names: set[str], prefix: str) -> str:
-    return "ETRUE" if prefix == "ENERG" and "ENERG_LO" not in names else prefix
+    return "ETRUE" if prefix == "ENERG" and "ETRUE_LO" in names else prefix
 
 
-def _axis(hdu: Any, prefix: str, reconstructed: bool) -> IrfAxis:
+def _side(hdu: Any, name: str, wanted: str, where: str, oddities: list[Oddity]) -> FloatArray:
+    """Lower or upper edges of the bins of an axis."""
+    if not has_column(hdu, name):
+        raise unusable(where, f"no column {name}")
+    try:
+        values = np.atleast_1d(np.asarray(hdu.data[name][0], dtype=np.float64))
+    except READ_ERRORS as error:
+        raise unusable(where, f"column {name} holds no numbers") from error
+    values = values * column_factor(hdu.columns[name].unit, wanted, wanted, name, where, oddities)
+    if not len(values) or values.ndim != 1 or not np.isfinite(values).all():
+        raise unusable(where, f"column {name} holds numbers that are not finite, or none")
+    return values
+
+
+def _axis(
+    hdu: Any, prefix: str, reconstructed: bool, where: str, oddities: list[Oddity]
+) -> IrfAxis:
     prefix = _prefix(set(hdu.columns.names), prefix)
     wanted = _AXIS_UNITS.get(prefix, "deg")
-    sides = []
-    for side in ("LO", "HI"):
-        column = hdu.columns[f"{prefix}_{side}"]
-        values = np.atleast_1d(np.asarray(hdu.data[column.name][0], dtype=np.float64))
-        sides.append(values * _factor(column.unit or "", wanted))
-    low, high = sides
+    low, high = (_side(hdu, f"{prefix}_{s}", wanted, where, oddities) for s in ("LO", "HI"))
+    columns = f"columns {prefix}_LO, {prefix}_HI"
+    if len(low) != len(high):
+        raise unusable(where, f"{columns}: {len(low)} lower and {len(high)} upper edges")
     log = wanted == "TeV"
     name = "energy" if reconstructed and log else _NAMES[prefix]
-    if np.allclose(high, low):
+    points = np.allclose(high, low)
+    edges = high if points else np.append(low, high[-1])
+    if np.any(np.diff(edges) <= 0) or (log and edges[0] < 0) or (log and edges[-1] <= 0):
+        raise unusable(where, f"{columns} do not rise from bin to bin")
+    if points:
         return IrfAxis.from_nodes(name, high, log)
-    return IrfAxis.from_edges(name, np.append(low, high[-1]), log)
+    gaps = np.abs(low[1:] - high[:-1]) / np.diff(edges)[:-1]
+    if len(gaps) and gaps.max() > _GAP:
+        text = f"{where}: {columns}: an upper edge is not the next lower one: the lower ones count"
+        oddities.append(Oddity("RESPONSE_ODD", text))
+    return IrfAxis.from_edges(name, edges, log)
 
 
-def read_irf(hdu: Any, hdu_class: str) -> Irf | None:
+def _values(
+    hdu: Any, name: str, axes: tuple[IrfAxis, ...], where: str, oddities: list[Oddity]
+) -> NDArray[np.floating]:
+    """The table, its dimensions in the order of the axes."""
+    try:
+        data = np.asarray(hdu.data[name][0])
+        data = data.astype(data.dtype.newbyteorder("=") if data.dtype.kind == "f" else np.float64)
+    except READ_ERRORS as error:
+        raise unusable(where, f"column {name} holds no numbers") from error
+    data = np.atleast_1d(data).T
+    shape = tuple(len(axis.nodes) for axis in axes)
+    if data.size != np.prod(shape):
+        sizes = " x ".join(map(str, shape))
+        raise unusable(where, f"column {name} has {data.size} numbers, its axes have {sizes}")
+    if data.shape != shape and data.T.shape == shape:
+        data = data.T  # the order of the axes turned round, as in backgrounds of some writers
+    elif data.shape != shape:  # in the order of FITS the first axis runs fastest
+        if data.ndim > 1 and max(shape) < data.size:
+            text = f"{where}: column {name}: TDIM does not fit the axes"
+            oddities.append(Oddity("RESPONSE_ODD", f"{text}: taken in the order of the axes"))
+        elif max(shape) < data.size:
+            text = f"{where}: column {name} has no TDIM: taken in the order of the axes"
+            oddities.append(Oddity("RESPONSE_ODD", text))
+        data = data.T.reshape(shape[::-1]).T
+    return np.ascontiguousarray(data)
+
+
+def _alignment(hdu: Any, where: str, oddities: list[Oddity]) -> str:
+    """Along which axes the coordinates of the field of view lie."""
+    found = str(hdu.header.get("FOVALIGN", "RADEC")).strip().upper()
+    if found in ("RADEC", "ALTAZ", "REVERSE_LON_RADEC"):
+        return found
+    oddities.append(Oddity("HEADER_ODD", f"{where}: FOVALIGN is {found!r}: taken as RADEC"))
+    return "RADEC"
+
+
+def read_irf(hdu: Any, hdu_class: str, where: str, oddities: list[Oddity]) -> Irf | None:
     """Read a response.
 
     Parameters
@@ -78,41 +126,40 @@ def read_irf(hdu: Any, hdu_class: str) -> Irf | None:
         Binary table with one row.
     hdu_class
         GADF class, e.g. ``aeff_2d``.
+    where
+        File and HDU, for messages.
+    oddities
+        Here it is noted what was odd about it.
 
     Returns
     -------
     Irf or None
-        None for a class, a unit, axes or an orientation of the field of view that are not
-        covered here: Gammapy may know them.
+        None for a class or an orientation of the field of view that is not covered here:
+        Gammapy may know it.
+
+    Raises
+    ------
+    RunDataError
+        If it is not what its class says.
     """
     if hdu_class not in _LAYOUT:
         return None
     prefixes, columns, unit = _LAYOUT[hdu_class]
     background = hdu_class.startswith("bkg")
-    names = set(hdu.columns.names)
-    if hdu_class == "bkg_3d" and str(hdu.header.get("FOVALIGN", "RADEC")) not in (
-        "RADEC",
-        "REVERSE_LON_RADEC",
-    ):
+    if hdu_class == "bkg_3d" and _alignment(hdu, where, oddities) == "ALTAZ":
         return None
-    try:
-        column = hdu.columns[next(name for name in columns if name in names)]
-        given = column.unit or ""
-        factor = _background_factor(given) if background else _factor(given, unit)
-        reconstructed = background or hdu_class == "rad_max_2d"
-        axes = tuple(_axis(hdu, prefix, reconstructed) for prefix in prefixes)
-        data = np.asarray(hdu.data[column.name][0])
-    except (StopIteration, KeyError, ValueError, TypeError):
-        return None
-    data = np.ascontiguousarray(data.astype(data.dtype.newbyteorder("=")).T)
-    shape = tuple(len(axis.nodes) for axis in axes)
-    if background and data.shape != shape:
-        data = np.ascontiguousarray(data.T)
-    if data.size == np.prod(shape):
-        data = data.reshape(shape)
-    ordered = all(np.all(np.diff(axis.nodes) > 0) for axis in axes)
-    single = hdu_class == "bkg_3d" and min(shape) < 2
-    if data.shape != shape or not ordered or single or data.dtype.kind != "f":
+    if not len(hdu.data):
+        raise unusable(where, "the table has no row (NAXIS2 is 0)")
+    column = next((name for name in columns if has_column(hdu, name)), None)
+    if column is None:
+        raise unusable(where, f"no column {' or '.join(columns)}")
+    usual = _BACKGROUND_UNIT if background else unit
+    given = hdu.columns[column].unit
+    factor = column_factor(given, usual, unit, column, where, oddities)
+    reconstructed = background or hdu_class == "rad_max_2d"
+    axes = tuple(_axis(hdu, prefix, reconstructed, where, oddities) for prefix in prefixes)
+    values = _values(hdu, column, axes, where, oddities)
+    if hdu_class == "bkg_3d" and min(values.shape) < 2:
         return None
     words = {word: hdu.header[word] for word in _WORDS if word in hdu.header}
-    return Irf(hdu_class, axes, data, factor, background, words)
+    return Irf(hdu_class, axes, values, factor, background, words)

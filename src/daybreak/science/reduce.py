@@ -12,6 +12,7 @@ import numpy as np
 from daybreak.errors import RunDataError
 from daybreak.products.night import night_of
 from daybreak.science.circle import Circle
+from daybreak.science.dl3.values import number_of
 from daybreak.science.extension import annulus_deg, expected_weights, leak
 from daybreak.science.fov import field_of_view
 from daybreak.science.observation import LoadedRun
@@ -148,7 +149,7 @@ def _run_info(
     pointing = run.ra_pnt_deg, run.dec_pnt_deg
     edges = np.array(setup.energy_edges_tev)
     threshold = float(edges[:-1][safe][0]) if safe.any() else float("nan")
-    altitude = run.header.get("ALT_PNT")
+    altitude = number_of(run.header, "ALT_PNT", -90, 90)
     far = events.away_deg(*pointing) > setup.max_theta_deg
     return {
         "obs_id": run.obs_id,
@@ -159,17 +160,21 @@ def _run_info(
         "tstop": gti.last.utc.isot,
         "ontime_s": gti.ontime_s,
         "livetime_s": run.livetime_s,
-        "zenith_deg": 90.0 - float(altitude) if altitude not in (None, "") else float("nan"),
+        "livetime_header_s": run.live.by_header_s,
+        "livetime_gti_s": run.live.by_good_time_s,
+        "zenith_deg": float("nan") if altitude is None else 90.0 - altitude,
         "ra_pnt_deg": pointing[0],
         "dec_pnt_deg": pointing[1],
         "offset_deg": float(separation_deg(setup.on.ra_deg, setup.on.dec_deg, *pointing)),
         "threshold_tev": threshold,
         "threshold_method": method,
         "events": run.events_total,
+        "events_doubled": run.events_doubled,
         "events_outside_gti": run.events_outside_gti,
         "events_bad": run.events_bad,
         "events_far": int(np.count_nonzero(far)),
         "repaired": list(run.repaired),
+        "oddities": [[oddity.flag, oddity.text] for oddity in run.oddities],
         "n_off_regions": 0,
         "background_ratio": float("nan"),
         "background_ratio_error": float("nan"),
@@ -222,10 +227,8 @@ def reduce_run(run: LoadedRun, setup: ReductionSetup) -> ReducedRun:
     Raises
     ------
     RunDataError
-        If the run can't be used: no livetime, no PSF for a point source, no exposure.
+        If the run can't be used: no PSF for a point source, no exposure.
     """
-    if not run.livetime_s > 0:
-        raise RunDataError(f"run {run.obs_id}: the livetime is zero", "Check DEADC and the GTI.")
     response = response_of(run, setup)
     exposure = response.exposure_cm2_s()
     _check_exposure(run, exposure)

@@ -12,6 +12,7 @@ import numpy as np
 
 from daybreak.errors import RunDataError
 from daybreak.science.circle import Circle
+from daybreak.science.dl3.values import finite_number, number_of
 from daybreak.science.irf import Irf, IrfAxis, fill_empty_bins, padded
 from daybreak.science.irf_integrals import contained, power_law_integrals, rad_max_at
 from daybreak.science.observation import LoadedRun
@@ -170,8 +171,8 @@ def header_threshold_tev(low: object, lowest_tev: float) -> float | None:
     lowest_tev
         Lower edge of the first bin.
     """
-    usable = isinstance(low, int | float) and np.isfinite(low) and low > lowest_tev
-    return float(low) if usable else None  # type: ignore[arg-type]
+    value = finite_number(low)
+    return value if value is not None and value > lowest_tev else None
 
 
 class GridResponse:
@@ -249,8 +250,8 @@ class GridResponse:
         if method == "none":
             return np.ones(len(self.edges) - 1, dtype=bool), "none"
         if method == "header":
-            high = aeff.header.get("HI_THRES")
-            return energy_bins(self.edges, low, float(high) if high else None), method  # type: ignore[arg-type]
+            high = number_of(aeff.header, "HI_THRES", 1e-9, np.inf)
+            return energy_bins(self.edges, low, high), method
         exposure = self.exposure_cm2_s()
         if not np.any(exposure > 0):
             return np.zeros(len(self.edges) - 1, dtype=bool), method
@@ -287,9 +288,9 @@ class GridResponse:
     def _fixed_rad_max_deg(self) -> float:
         """One cut for all energies: a word in the header of a response."""
         for kind in ("aeff", "edisp"):
-            value = self.run.irfs[kind].header.get("RAD_MAX")
-            if isinstance(value, int | float) and np.isfinite(value) and value > 0:
-                return float(value)
+            value = number_of(self.run.irfs[kind].header, "RAD_MAX", 1e-9, 10.0)
+            if value is not None:
+                return value
         raise RunDataError(
             f"run {self.run.obs_id}: its responses are point-like, but there is no RAD_MAX, "
             "neither as a table nor as a word in their headers",

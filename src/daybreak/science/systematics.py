@@ -192,6 +192,28 @@ def _radius(run: ReducedRun) -> float:
     return float(np.nanmax([on, SMALLEST_RADIUS_DEG]))
 
 
+def livetime_shift(runs: Sequence[ReducedRun]) -> float:
+    """Relative change of a flux if the live time is the other one that the files tell.
+
+    A header's LIVETIME and the good time times DEADC are the same but for lost time that one of
+    them does not know of; a flux goes with one over the live time. A LIVETIME that is longer than
+    the good time is that of something else, and is not counted.
+
+    Parameters
+    ----------
+    runs
+        Reduced runs.
+    """
+    used = sum(run.livetime_s for run in runs)
+    other = 0.0
+    for run in runs:
+        two = run.info["livetime_header_s"], run.info["livetime_gti_s"]
+        known = [t for t in two if 0 < t <= 1.005 * run.info["ontime_s"]]  # not NaN
+        differ = [t for t in known if abs(t / run.livetime_s - 1) > 1e-3]
+        other += differ[0] if differ else run.livetime_s
+    return used / other - 1
+
+
 def parameter_shifts(
     runs: Sequence[ReducedRun],
     method: str,
@@ -218,7 +240,8 @@ def parameter_shifts(
     -------
     astropy.table.Table
         A row per free parameter: ``parameter``, ``value``, ``stat``, ``syst_norm``, ``syst_tilt``
-        (half of the change between up and down), ``syst`` (their quadratic sum), ``unit``.
+        (half of the change between up and down), ``syst_livetime`` (see `livetime_shift`),
+        ``syst`` (their quadratic sum), ``unit``.
     """
     edges = runs[0].energy_edges_tev
     tilt = np.log(np.sqrt(edges[:-1] * edges[1:]) / scatter.reference_tev)
@@ -237,10 +260,12 @@ def parameter_shifts(
     a, b = scatter.norm.size, scatter.tilt.size
     base = fit(0.0, 0.0)
     ends = [(fit(a, 0.0), fit(-a, 0.0)), (fit(0.0, b), fit(0.0, -b))]
+    live = livetime_shift(runs)
     rows = []
     for p in base.parameters.free_parameters:
         shifts = [(up.parameters[p.name].value - low.parameters[p.name].value) / 2
                   for up, low in ends]  # fmt: skip
+        by_live = float(p.value) * live if p.name == "amplitude" else 0.0
         rows.append(
             {
                 "parameter": p.name,
@@ -248,7 +273,8 @@ def parameter_shifts(
                 "stat": float(p.error),
                 "syst_norm": float(shifts[0]),
                 "syst_tilt": float(shifts[1]),
-                "syst": float(np.hypot(*shifts)),
+                "syst_livetime": by_live,
+                "syst": float(np.sqrt(shifts[0] ** 2 + shifts[1] ** 2 + by_live**2)),
                 "unit": p.unit.to_string("fits") if str(p.unit) else "",
             }
         )

@@ -48,6 +48,7 @@ def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -
                 "tstop": info["tstop"],
                 "ontime": info["ontime_s"],
                 "livetime": run.livetime_s,
+                "livetime_header": info["livetime_header_s"],
                 "zenith": info["zenith_deg"],
                 "offset": info["offset_deg"],
                 "threshold": info["threshold_tev"],
@@ -63,6 +64,7 @@ def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -
                 "background_ratio_error": info["background_ratio_error"],
                 "n_off_regions": info["n_off_regions"],
                 "events": info["events"],
+                "events_doubled": info["events_doubled"],
                 "events_outside_gti": info["events_outside_gti"],
                 "events_far": info["events_far"],
                 "in_spectrum": usable and bool(run.mask_safe.any()),
@@ -74,6 +76,7 @@ def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -
     units = {
         "ontime": u.s,
         "livetime": u.s,
+        "livetime_header": u.s,
         "zenith": u.deg,
         "offset": u.deg,
         "threshold": u.TeV,
@@ -83,6 +86,20 @@ def runs_table(runs: Sequence[ReducedRun], method: str, config: QualityConfig) -
     for name, unit in units.items():
         table[name].unit = unit
     return table
+
+
+def oddities_table(runs: Sequence[ReducedRun]) -> Table:
+    """What was odd about the files of the runs, a row for each oddity.
+
+    Parameters
+    ----------
+    runs
+        The reduced runs.
+    """
+    rows = [(run.obs_id, flag, text) for run in runs for flag, text in run.info["oddities"]]
+    columns = list(zip(*rows, strict=True)) or [(), (), ()]
+    names, dtypes = ("obs_id", "flag", "text"), (int, str, str)
+    return Table({n: np.array(c, dtype=d) for n, c, d in zip(names, columns, dtypes, strict=True)})
 
 
 def counts_header(counts: Counts) -> dict[str, float]:

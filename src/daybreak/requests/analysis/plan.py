@@ -14,9 +14,9 @@ from daybreak.config.analysis import AnalysisConfig
 from daybreak.config.sections import declare
 from daybreak.ledger.step import Plan, Resources, Step
 from daybreak.products.digest import value_digest
+from daybreak.requests.analysis.facts import plan_notes, report_facts
 from daybreak.requests.analysis.request import AnalysisRequest
 from daybreak.requests.analysis.setup import (
-    OnRegion,
     Setup,
     cube_setup,
     on_region,
@@ -57,6 +57,7 @@ _PAGE_DATA = ("report/common/templates", "report/analysis/templates")
 _TABLES = {
     "runs": "runs.ecsv",
     "left_out": "runs_left_out.ecsv",
+    "oddities": "oddities.ecsv",
     "theta2": "theta2.ecsv",
     "cumulative": "cumulative.ecsv",
     "regions": "regions.ecsv",
@@ -171,8 +172,8 @@ def plan_analysis(
         science.append(fit)
     made = tuple(sorted(path for step in science for path in step.outputs.values()))
     facts = {
-        "notes": [*notes, *_notes(config, radii, setup, region)],
-        "facts": _facts(request, config.instrument, target, radius),
+        "notes": [*notes, *plan_notes(config, radii, setup, region)],
+        "facts": report_facts(request, config.instrument, target, radius),
     }
     context = layout.step(
         "context",
@@ -203,11 +204,22 @@ def _reduce_step(layout: Layout, run: RunEntry, target: Target, radius: float) -
                 {"kind": k, "hdu_class": h.hdu_class, "path": str(h.path), "hdu": h.hdu}
                 for k, h in sorted(run.hdus.items())
             ],
+            "reading": _reading(layout.config, run),
             "setup": setup,
         },
         label=f"reduce run {run.obs_id}",
         required=False,
     )
+
+
+def _reading(config: AnalysisConfig, run: RunEntry) -> dict[str, Any]:
+    """JSON-able parameters of :class:`daybreak.science.observation.Reading`."""
+    place = run.ra_pnt_deg, run.dec_pnt_deg
+    return {
+        "livetime": config.quality.livetime,
+        "gaps": config.quality.gaps,
+        "pointing": list(place) if np.isfinite(place).all() else None,
+    }
 
 
 def _counts_params(selection: Selection) -> dict[str, Any]:
@@ -227,7 +239,7 @@ def _science_steps(
     summary, model = folder / "summary.json", folder / "model.json"
     params = {"setup": layout.setup}
     inputs: dict[str, Path | tuple[Path, ...]] = {"runs": runs, "summary": summary}
-    counted = ("runs", "left_out", "theta2", "cumulative", "regions", "exclusion")
+    counted = ("runs", "left_out", "oddities", "theta2", "cumulative", "regions", "exclusion")
     steps = [
         layout.step(
             "counts",
@@ -283,7 +295,7 @@ def _fit3d_steps(layout: Layout, reduce_steps: Sequence[Step]) -> tuple[list[Ste
             "cube",
             inputs={**step.inputs, **step.outputs},
             outputs={"cube": layout.out / "runs" / f"cube_{step.params['obs_id']:06d}.fits.gz"},
-            params={"obs_id": step.params["obs_id"], "hdus": step.params["hdus"], **cube},
+            params={key: step.params[key] for key in ("obs_id", "hdus", "reading")} | cube,
             label=f"cube of run {step.params['obs_id']}",
             required=False,
             resources=Resources(memory_mb=2000),
@@ -342,58 +354,3 @@ def _report_steps(layout: Layout, context: Step, made: tuple[Path, ...]) -> list
             tolerant=True,
         ),
     ]
-
-
-def _notes(
-    config: AnalysisConfig, radii: Sequence[float], setup: Setup, region: OnRegion
-) -> list[str]:
-    notes = [region.why] if region.why and np.isfinite(radii).any() else []
-    point_like = int(np.sum(~np.isfinite(radii)))
-    if point_like == len(radii) and config.regions.on_radius is not None:
-        notes.append(
-            "The IRFs are point-like: the ON radius is their RAD_MAX, the configured one is unused."
-        )
-    elif point_like and point_like < len(radii):
-        notes.append(
-            f"{point_like} of {len(radii)} runs have point-like IRFs: their ON radius is RAD_MAX, "
-            f"that of the others {region.radius_deg:g} deg."
-        )
-    if setup["extended"]:
-        notes.append(
-            f"ON radius {region.radius_deg:g} deg: taken as an extended source, IRFs averaged over "
-            "the ON region, no correction for emission outside it."
-        )
-    if config.regions.exclude_known and len(setup["exclude"]) > 1:
-        names = ", ".join(c["name"] for c in setup["exclude"][1:])
-        notes.append(f"Known sources kept out of the background: {names}.")
-    return notes
-
-
-def _facts(
-    request: AnalysisRequest, instrument: str, target: Target, radius: float
-) -> dict[str, Any]:
-    finite = np.isfinite(target.ra_deg)
-    return {
-        "target": {
-            "name": target.name,
-            "requested": request.target.text,
-            "ra_deg": target.ra_deg if finite else None,
-            "dec_deg": target.dec_deg if finite else None,
-            "resolved_by": target.resolved_by,
-            "tag": target.tag,
-            "blank_fields": target.blank_fields,
-        },
-        "instrument": instrument,
-        "store": str(request.store),
-        "on_region": f"circle of {radius:g} deg" if np.isfinite(radius) else "RAD_MAX of the IRFs",
-        "attribution": _attribution(request.store),
-    }
-
-
-def _attribution(store: Path) -> str:
-    """Terms that travel with the data: the store's README, where it has one."""
-    for name in ("README.txt", "README.md", "README"):
-        path = store / name
-        if path.is_file() and path.stat().st_size < 20_000:
-            return path.read_text(encoding="utf-8", errors="replace").strip()
-    return ""

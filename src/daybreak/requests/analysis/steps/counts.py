@@ -63,8 +63,8 @@ def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     inputs
         ``runs``, the reduced runs that there are.
     outputs
-        A table each for ``runs``, ``left_out``, ``theta2``, ``cumulative``, ``regions`` and
-        ``exclusion``; ``summary``, a JSON file for the steps that follow.
+        A table each for ``runs``, ``left_out``, ``oddities``, ``theta2``, ``cumulative``,
+        ``regions`` and ``exclusion``; ``summary``, a JSON file for the steps that follow.
     params
         ``setup``, ``left_out`` (runs that were not selected), ``runs`` (number and file by step),
         ``upstream`` (how each reduction ended).
@@ -96,6 +96,7 @@ def counts(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     step = "counts"
     write_table(tables.runs_table(runs, method, config.quality), outputs["runs"], step, params)
     write_table(tables.left_out_table(left_out), outputs["left_out"], step, params)
+    write_table(tables.oddities_table(runs), outputs["oddities"], step, params)
     write_table(theta2, outputs["theta2"], step, params)
     write_table(tables.cumulative_table(used, method), outputs["cumulative"], step, params)
     write_table(tables.regions_table(runs, method), outputs["regions"], step, params)

@@ -8,8 +8,8 @@ from pathlib import Path
 from daybreak.errors import RunDataError, UnusableRunError
 from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params
 from daybreak.science.cube import CubeSetup, run_cube
-from daybreak.science.dl3_files import HduLocation
-from daybreak.science.observation import load_run
+from daybreak.science.dl3.locate import with_hints
+from daybreak.science.observation import Reading, load_run
 from daybreak.science.run_io import read_run
 from daybreak.science.surface import Surface
 
@@ -31,13 +31,10 @@ def cube(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     UnusableRunError
         If the run's files can't be used.
     """
-    hdus = {
-        h["kind"]: HduLocation(h["kind"], h["hdu_class"], Path(h["path"]), h["hdu"])
-        for h in params["hdus"]
-    }
+    hdus = with_hints(params["hdus"])
     info = read_run(Path(inputs["run"])).info
     surface = Surface(**info["fov_surface"]) if info.get("fov_surface") else None
-    run = load_run(int(params["obs_id"]), hdus)
+    run = load_run(int(params["obs_id"]), hdus, Reading.from_dict(params["reading"]))
     setup = CubeSetup.from_dict(params["cube"])
     try:
         dataset = run_cube(run, setup, float(info["threshold_tev"]), surface)

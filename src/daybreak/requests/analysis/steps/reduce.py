@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from daybreak.errors import RunDataError, UnusableRunError
 from daybreak.products.digest import file_digest
 from daybreak.products.provenance import provenance
 from daybreak.requests.analysis.steps.common import Inputs, Outputs, Params, config_digest
-from daybreak.science.dl3_files import HduLocation
-from daybreak.science.observation import load_run
+from daybreak.science.dl3.locate import with_hints
+from daybreak.science.observation import Reading, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup
 from daybreak.science.run_io import write_run
@@ -32,11 +30,8 @@ def reduce(inputs: Inputs, outputs: Outputs, params: Params) -> None:
     UnusableRunError
         If the run's files can't be used.
     """
-    hdus = {
-        h["kind"]: HduLocation(h["kind"], h["hdu_class"], Path(h["path"]), h["hdu"])
-        for h in params["hdus"]
-    }
-    run = load_run(int(params["obs_id"]), hdus)
+    hdus = with_hints(params["hdus"])
+    run = load_run(int(params["obs_id"]), hdus, Reading.from_dict(params["reading"]))
     try:
         reduced = reduce_run(run, ReductionSetup.from_dict(params["setup"]))
     except RunDataError as error:
