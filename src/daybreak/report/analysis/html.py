@@ -200,10 +200,31 @@ def _warnings(tables: ResultTables) -> list[tuple[str, list[str]]]:
             if len(flagged) > 8:
                 shown.append(f"and {len(flagged) - 8} more, listed in the section on runs")
             found.append(("Quality flags (these runs are used)", shown))
+    odd = _oddities(tables)
+    if odd:
+        found.append(("Odd files (what was done about them)", odd))
     notes = [str(note) for note in tables.context.get("notes") or []]
     if notes:
         found.append(("Notes", notes))
     return found
+
+
+def _oddities(tables: ResultTables) -> list[str]:
+    """Each kind of oddity as it is in one run, and how many other runs have it."""
+    table = tables.filled("oddities")
+    if table is None:
+        return []
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for obs, flag, text in zip(
+        texts(table, "obs_id"), texts(table, "flag"), texts(table, "text"), strict=True
+    ):
+        kinds.setdefault(flag, []).append((obs, text))
+    lines = []
+    for flag, rows in kinds.items():
+        first, others = rows[0][0], len({obs for obs, _ in rows}) - 1
+        more = f" ({others} more {'run' if others == 1 else 'runs'})" if others else ""
+        lines += [f"{flag}, run {first}: {text}{more}" for obs, text in rows if obs == first]
+    return lines
 
 
 def _figures(tables: ResultTables, folder: Path) -> dict[str, dict[str, Any]]:

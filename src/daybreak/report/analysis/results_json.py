@@ -23,7 +23,7 @@ from daybreak.report.analysis.headline import flux_above, flux_limit, total_coun
 from daybreak.report.analysis.spectral import CRAB_SOURCE, fitted_models
 from daybreak.report.common.tables import ResultTables, flags, number, texts
 
-SCHEMA_VERSION = "2.1"
+SCHEMA_VERSION = "2.2"
 _LEFT_OUT_COLUMNS = ("obs_id", "file", "stage", "reason")
 _BINNINGS = ("run", "night", "minutes")
 _CURVE_META = (
@@ -40,10 +40,11 @@ _CURVE_COLUMNS = (
     "flux_err", "flux_errn", "flux_errp", "flux_ul", "norm", "ts", "sqrt_ts", "is_ul",
 )  # fmt: skip
 _RUN_COLUMNS = (
-    "obs_id", "object", "tstart", "tstop", "ontime", "livetime", "zenith", "offset", "threshold",
+    "obs_id", "object", "tstart", "tstop", "ontime", "livetime", "livetime_header", "zenith",
+    "offset", "threshold",
     "n_on", "n_off", "alpha", "excess", "excess_error", "significance", "gamma_rate",
     "gamma_rate_error", "background_ratio", "background_ratio_error", "n_off_regions", "events",
-    "events_outside_gti", "events_far", "in_spectrum", "in_maps",
+    "events_doubled", "events_outside_gti", "events_far", "in_spectrum", "in_maps",
 )  # fmt: skip
 
 
@@ -107,6 +108,7 @@ def build_results(results: Path, facts: Mapping[str, Any] | None = None) -> dict
         "regions": _records(tables.table("regions")),
         "exclusion": _records(tables.table("exclusion")),
         "quality_flags": _quality(tables),
+        "oddities": _records(tables.table("oddities"), ("obs_id", "flag", "text")),
         "notes": [str(note) for note in context.get("notes") or []],
         "failures": [_pick(entry, ("step", "reason")) for entry in context.get("failures") or []],
         "crab_reference": {"source": CRAB_SOURCE, "analysis": context.get("crab_flux")},

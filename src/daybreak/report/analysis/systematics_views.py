@@ -11,7 +11,16 @@ from daybreak.report.common.tables import ResultTables, number, texts
 
 _PARTS = {"norm": "Height, all runs", "tilt": "Tilt, all runs", "per_run": "Height, run by run"}
 _PART_KEYS = ("mean", "mean_error", "rms", "expected_rms", "size", "measured", "n")
-_ROW_KEYS = ("parameter", "value", "stat", "syst_norm", "syst_tilt", "syst", "unit")
+_ROW_KEYS = (
+    "parameter",
+    "value",
+    "stat",
+    "syst_norm",
+    "syst_tilt",
+    "syst_livetime",
+    "syst",
+    "unit",
+)
 _AMPLITUDE_UNIT = "cm⁻² s⁻¹ TeV⁻¹"
 
 
@@ -27,7 +36,7 @@ def parameters(tables: ResultTables) -> list[dict[str, Any]]:
     -------
     list of dict
         ``parameter``, ``unit``, ``value`` and the errors ``stat``, ``syst``, ``syst_norm``,
-        ``syst_tilt``, in that unit.
+        ``syst_tilt``, ``syst_livetime``, in that unit.
     """
     table = tables.filled("systematics")
     if table is None:

@@ -106,8 +106,11 @@ def runs_views(tables: ResultTables) -> list[TableView]:
     more.add("Run", obs)
     more.add("Object", texts(table, "object"), "file header", numeric=False)
     more.add("Stop", map(_utc, texts(table, "tstop")), "UTC", numeric=False)
+    by_header = column(table, "livetime_header", "s") / 60
+    more.add("Live time by header", _fixed(by_header, 1), "min")
     more.add("OFF regions", _whole(column(table, "n_off_regions")))
     more.add("Events", _whole(column(table, "events")))
+    more.add("Doubled", _whole(column(table, "events_doubled")))
     more.add("Outside GTI", _whole(column(table, "events_outside_gti")))
     more.add("Far from pointing", _whole(column(table, "events_far")))
     for label, key in (("In spectrum", "in_spectrum"), ("In maps", "in_maps")):
