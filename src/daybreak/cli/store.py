@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from daybreak.stores.copy_progress import CopyResult
     from daybreak.stores.listing import DatasetInfo
-    from daybreak.stores.verify import VerifyResult
+    from daybreak.stores.verify import Finding, VerifyResult
 
 app = typer.Typer(
     help="List, copy, verify and index DL3 data stores.",
@@ -250,6 +250,21 @@ def copy(
     require_complete(result)
 
 
+def _shown(findings: list[Finding]) -> tuple[list[Finding], dict[str, int]]:
+    """The findings to print, and of which flags or kinds there are more, and how many."""
+    shown: list[Finding] = []
+    others: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    for finding in findings:
+        key = finding.text.partition(":")[0] if finding.kind == "odd" else finding.kind
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= (3 if finding.kind == "odd" else 200):
+            shown.append(finding)
+        else:
+            others[key] = others.get(key, 0) + 1
+    return shown, others
+
+
 def _print_verify(result: VerifyResult) -> None:
     for repaired in result.repaired:
         typer.echo(f"rebuilt the index: {repaired.runs:,} runs, {repaired.hdus:,} HDU rows")
@@ -259,10 +274,11 @@ def _print_verify(result: VerifyResult) -> None:
     names = ", ".join(_clean(n) for n in result.datasets) or "no dataset"
     typer.echo(f"{names}: {result.runs:,} runs, {result.files:,} files ({size}) read")
     typer.echo(f"{result.digests:,} files compared with a recorded SHA-256")
-    for finding in result.findings[:200]:
+    shown, others = _shown(result.findings)
+    for finding in shown:
         typer.echo(f"{finding.severity}: {_clean(finding.where)}: {_clean(finding.text)}")
-    if len(result.findings) > 200:
-        typer.echo(f"and {len(result.findings) - 200} more findings; --json has them all")
+    for flag, count in others.items():
+        typer.echo(f"warning: and {count} more of {flag}; --json has them all")
     if result.sums_written:
         typer.echo(f"wrote {result.sums_written}")
     if result.ok:
@@ -279,6 +295,9 @@ def verify(
     sums: Annotated[
         bool, typer.Option("--write-sums", help="Write SHA256SUMS for the sound files.")
     ] = False,
+    content: Annotated[
+        bool, typer.Option(help="Also read each run as an analysis does, and say what it says.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Read every file of a store and compare it with checksums, structure and index."""
@@ -287,7 +306,12 @@ def verify(
 
     with bytes_progress("verifying") as on_file:
         result = verify_store(
-            path, dataset=dataset, repair=repair, write_sums=sums, on_file=on_file
+            path,
+            dataset=dataset,
+            repair=repair,
+            write_sums=sums,
+            content=content,
+            on_file=on_file,
         )
     if as_json:
         _dump(result.to_dict())

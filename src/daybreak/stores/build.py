@@ -13,10 +13,11 @@ import numpy as np
 from astropy.table import Column, MaskedColumn
 
 from daybreak.errors import NoDataError, StoreError
+from daybreak.products.fits_headers import DamagedFileError
+from daybreak.science.dl3.classes import class_of, columns_of
 from daybreak.stores.choose import separation_deg
 from daybreak.stores.commit import recover, replace_together
 from daybreak.stores.fits import Hdu, check_file
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset
 from daybreak.stores.master_file import commit_master
 from daybreak.stores.merge import convert_times, ids_column, text_column
@@ -53,28 +54,6 @@ _OBS_COLUMNS = (
     ("INSTRUME", "S", ""),
     ("OBS_MODE", "S", ""),
 )
-_CLASSES = {
-    "EFF_AREA": ("aeff", "aeff_2d"),
-    "EDISP": ("edisp", "edisp_2d"),
-    "RPSF": ("psf", "psf_table"),
-    "PSF": ("psf", "psf_table"),
-    "BKG": ("bkg", "bkg_3d"),
-    "RAD_MAX": ("rad_max", "rad_max_2d"),
-}
-_NAMES = (
-    ("EVENTS", ("events", "events")),
-    ("GTI", ("gti", "gti")),
-    ("POINTING", ("pointing", "pointing")),
-    ("EFFECTIVE AREA", ("aeff", "aeff_2d")),
-    ("AEFF", ("aeff", "aeff_2d")),
-    ("ENERGY DISPERSION", ("edisp", "edisp_2d")),
-    ("EDISP", ("edisp", "edisp_2d")),
-    ("PSF", ("psf", "psf_table")),
-    ("POINT SPREAD", ("psf", "psf_table")),
-    ("BACKGROUND", ("bkg", "bkg_3d")),
-    ("BKG", ("bkg", "bkg_3d")),
-    ("RAD_MAX", ("rad_max", "rad_max_2d")),
-)
 
 
 @dataclass
@@ -108,7 +87,7 @@ class _Scanned:
 
 
 def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
-    """HDU_TYPE and HDU_CLASS after the GADF keywords, or after the name where they are missing.
+    """HDU_TYPE and HDU_CLASS of an HDU; see :func:`daybreak.science.dl3.classes.class_of`.
 
     Parameters
     ----------
@@ -120,17 +99,7 @@ def hdu_class(hdu: Hdu) -> tuple[str, str] | None:
     tuple of str, or None
         None if it is neither data nor response.
     """
-
-    def key(number: int) -> str:
-        return str(hdu.header.get(f"HDUCLAS{number}") or "").strip().upper()
-
-    if key(1) in {"EVENTS", "GTI", "POINTING"}:
-        return key(1).lower(), key(1).lower()
-    if key(1) == "RESPONSE" and key(2) in _CLASSES:
-        kind, usual = _CLASSES[key(2)]
-        return kind, key(4).lower() or usual
-    name = hdu.name
-    return next((found for text, found in _NAMES if text in name), None)
+    return class_of(hdu.header, hdu.name, columns_of(hdu.header))
 
 
 def fits_files(root: Path) -> list[str]:
@@ -197,7 +166,11 @@ def _obs_values(header: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]
             seconds = np.array([float(header[key])])
             values[key] = float(convert_times(seconds, header, first)[0])
     values["EVENT_COUNT"] = header.get("NAXIS2")
-    places = [header.get(k) for k in ("RA_PNT", "DEC_PNT", "RA_OBJ", "DEC_OBJ")]
+    if header.get("RA_PNT") is None or header.get("DEC_PNT") is None:  # as in a drift scan
+        from daybreak.science.dl3.pointing import pointing_by_header
+
+        values["RA_PNT"], values["DEC_PNT"] = pointing_by_header(header) or (None, None)
+    places = [values.get(k) for k in ("RA_PNT", "DEC_PNT", "RA_OBJ", "DEC_OBJ")]
     if all(isinstance(p, int | float) and not isinstance(p, bool) for p in places):
         ra, dec, ra_obj, dec_obj = (float(p or 0.0) for p in places)
         away = separation_deg(np.array([ra]), np.array([dec]), (ra_obj, dec_obj))

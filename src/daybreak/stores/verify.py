@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from daybreak.errors import StoreError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.build import IndexResult, fits_files, hdu_class
 from daybreak.stores.choose import plain_name
 from daybreak.stores.commit import JOURNAL, recover
+from daybreak.stores.content import content_findings
 from daybreak.stores.fits import FileChecker, Hdu
-from daybreak.stores.headers import DamagedFileError
 from daybreak.stores.layout import Dataset, Index, datasets_of, load_index
 from daybreak.stores.merge import convert_times
 from daybreak.stores.opening import open_source
@@ -41,7 +42,8 @@ class Finding:
         are sound, but something about them is untidy.
     kind
         ``missing``, ``damaged``, ``digest``, ``hdu``, ``obs_id``, ``time``, ``target``, ``size``,
-        ``extra``, ``duplicate``, ``orphan``, ``path`` or ``index``.
+        ``extra``, ``duplicate``, ``orphan``, ``path``, ``index``; ``unusable`` (an analysis would
+        leave the run out) or ``odd`` (it would flag the run), in the words of the analysis.
     where
         File or run.
     text
@@ -126,8 +128,8 @@ def _read(path: Path) -> _File:
 
 
 class _Verifier:
-    def __init__(self, root: Path, result: VerifyResult) -> None:
-        self.root, self.result = root, result
+    def __init__(self, root: Path, result: VerifyResult, content: bool) -> None:
+        self.root, self.result, self.content = root, result, content
         self.records: dict[str, FileRecord] = StoreFolder(root).records()
         try:
             self.sums = parse_sums((root / SUMS).read_bytes())
@@ -153,6 +155,10 @@ class _Verifier:
                 on_file(found.size)
         self._rows(index, files)
         self._runs(index, files)
+        if self.content:
+            broken = {p for p, f in files.items() if f.missing or f.damage}
+            for finding in content_findings(self.root, index, broken):
+                self.note(*finding)
         self.result.runs += len(index.runs)
         self.result.datasets.append(dataset.name)
         return set(paths)
@@ -284,6 +290,7 @@ def verify_store(
     dataset: str | None = None,
     repair: bool = False,
     write_sums: bool = False,
+    content: bool = True,
     on_file: Callable[[int], None] | None = None,
 ) -> VerifyResult:
     """Verify a local store.
@@ -298,6 +305,8 @@ def verify_store(
         Rebuild the index files from the FITS headers, then verify.
     write_sums
         Write the digests of all sound files to ``SHA256SUMS``, as ``sha256sum`` does.
+    content
+        Also read each run as an analysis does.
     on_file
         Called with the size of each file that was read.
 
@@ -322,7 +331,7 @@ def verify_store(
     datasets = [d for d in datasets_of(source, master) if dataset in (None, d.name)]
     if not datasets:
         raise StoreError(f"{source.name} has no dataset {dataset!r}")
-    verifier = _Verifier(root, result)
+    verifier = _Verifier(root, result, content)
     known = _all_datasets(verifier, source, datasets, on_file or (lambda _size: None))
     if dataset is None:
         verifier.extras(known)
