@@ -26,7 +26,7 @@ import daybreak
 from benchmarks.tables import OUT, ROOT, markdown, mean_and_width, publish, shown, stamp
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.observation import load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReductionSetup

@@ -24,7 +24,7 @@ from benchmarks.blank_fields import default_store
 from benchmarks.tables import OUT, markdown, publish, stamp
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.observation import load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReducedRun, ReductionSetup

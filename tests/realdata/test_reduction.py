@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.gammapy_response import GammapyResponse
 from daybreak.science.gammapy_run import gammapy_observation
 from daybreak.science.geoms import energy_axes

@@ -24,6 +24,7 @@ class ExtraTables:
                 "stat": [0.9e-12, 0.072],
                 "syst_norm": [-0.3e-12, -0.01],
                 "syst_tilt": [0.1e-12, 0.02],
+                "syst_livetime": [0.0, 0.0],
                 "syst": [0.32e-12, 0.022],
                 "unit": [_FLUX_UNIT, ""],
             },

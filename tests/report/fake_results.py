@@ -76,6 +76,7 @@ class _Writer(SkyTables, SpectralTables, LightCurveTables, ExtraTables):
                 "tstop": Time(self.start + 1683 / 86400, format="mjd").isot,
                 "ontime": np.full(n, 1683.0),
                 "livetime": self.livetime,
+                "livetime_header": self.livetime,
                 "zenith": zenith,
                 "offset": np.full(n, 0.5),
                 "threshold": np.linspace(0.66, 0.87, n),
@@ -91,6 +92,7 @@ class _Writer(SkyTables, SpectralTables, LightCurveTables, ExtraTables):
                 "background_ratio_error": np.full(n, 0.021),
                 "n_off_regions": np.full(n, 3 if v.rad_max else 22),
                 "events": self.rng.poisson(7600, n),
+                "events_doubled": np.full(n, 0),
                 "events_outside_gti": np.full(n, 3),
                 "events_far": np.full(n, 11),
                 "in_spectrum": np.full(n, v.spectrum),
@@ -100,6 +102,7 @@ class _Writer(SkyTables, SpectralTables, LightCurveTables, ExtraTables):
             {
                 "ontime": "s",
                 "livetime": "s",
+                "livetime_header": "s",
                 "zenith": "deg",
                 "offset": "deg",
                 "threshold": "TeV",

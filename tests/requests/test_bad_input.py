@@ -95,7 +95,6 @@ REFUSED = {
     "empty file": (FILE, "truncated or damaged"),
     "missing file": (FILE, "missing"),
     "no EVENTS HDU": (FILE, "no HDU 'EVENTS'"),
-    "no GTI HDU": (FILE, "no HDU 'GTI'"),
     "no AEFF HDU": (FILE, "no HDU 'AEFF'"),
     "no EDISP HDU": (FILE, "no HDU 'EDISP'"),
     "no PSF HDU": (FILE, "no HDU 'PSF'"),
@@ -138,7 +137,8 @@ USED = {
     "events after GTI": "EVENTS_OUTSIDE_GTI",
     "no background response": "NO_BACKGROUND_IRF",
     "no events": "NO_EVENTS",
-    "BKG all zero": "",
+    "no GTI HDU": "NO_GTI",
+    "BKG all zero": "RESPONSE_ODD",
     "doubled index rows": "",
 }
 

@@ -10,7 +10,7 @@ from astropy import units as u
 
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.observation import LoadedRun, load_run
 from daybreak.science.reduce import reduce_run
 from daybreak.science.run import ReducedRun, ReductionSetup

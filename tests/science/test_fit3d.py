@@ -14,7 +14,7 @@ from daybreak.errors import RunDataError
 from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
 from daybreak.science.cube import CubeSetup, run_cube
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.fit3d import Fit3D, choose, fit_cubes, prepare, spatial_model
 from daybreak.science.observation import load_run
 from daybreak.science.residuals import cash_significance, residuals
@@ -139,10 +139,11 @@ def test_a_run_without_psf_is_refused_with_a_reason(night):
         max_offset_deg=2.0,
     )
     run = night.loaded[0]
-    request = analysis_request("Crab", store=night.store, out=night.store.parent / "none")
-    entry = next(r for r in first_stage(request).about.runs if r.obs_id == run.obs_id)
-    hdus = {k: HduLocation(k, h.hdu_class, h.path, h.hdu) for k, h in entry.hdus.items()}
-    without = load_run(run.obs_id, {k: h for k, h in hdus.items() if k != "psf"})
+    kept = {
+        name: {k: v for k, v in getattr(run, name).items() if k != "psf"}
+        for name in ("hdus", "irfs")
+    }
+    without = replace(run, **kept)
     with pytest.raises(RunDataError, match="no psf"):
         run_cube(without, setup, 0.3, None)
     with pytest.raises(RunDataError, match="nothing above its threshold"):

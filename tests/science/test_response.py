@@ -19,7 +19,7 @@ from daybreak.requests.analysis.request import analysis_request
 from daybreak.requests.run import first_stage
 from daybreak.science import observation
 from daybreak.science.circle import Circle
-from daybreak.science.dl3_files import HduLocation
+from daybreak.science.dl3.files import HduLocation
 from daybreak.science.gammapy_response import GammapyResponse
 from daybreak.science.geoms import map_geom
 from daybreak.science.irf import padded
@@ -39,6 +39,13 @@ ENERGY = MapAxis.from_energy_bounds(0.05, 50, 12, unit="TeV", name="energy_true"
 OFFSET = MapAxis.from_edges([0, 0.5, 1.0, 1.7, 2.5], unit="deg", name="offset")
 
 
+def _read(hdu, hdu_class):
+    odd = []
+    irf = read_irf(hdu, hdu_class, "file, AEFF", odd)
+    assert not odd
+    return irf
+
+
 def _hdu(irf):
     hdu = irf.to_table_hdu(format="gadf-dl3")
     return fits.BinTableHDU.from_columns(hdu.columns, header=hdu.header)
@@ -52,7 +59,7 @@ def _random(*shape):
 def test_effective_area(energies, offset):
     """Between the nodes, at the edges and beyond them."""
     theirs = EffectiveAreaTable2D([ENERGY, OFFSET], data=_random(12, 4), unit="m2")
-    ours = read_irf(_hdu(theirs), "aeff_2d").at(energies, offset)[:, 0]
+    ours = _read(_hdu(theirs), "aeff_2d").at(energies, offset)[:, 0]
     expected = theirs.evaluate(energy_true=energies * u.TeV, offset=offset * u.deg)
     np.testing.assert_allclose(ours, expected.to_value("m2"), rtol=1e-9, atol=1e-12)
 
@@ -63,7 +70,7 @@ def test_containment(radius, offset):
     data = _random(12, 4, 33)
     theirs = PSF3D([ENERGY, OFFSET, rad], data=data, unit="sr-1")
     energy = np.array([0.04, 0.06, 0.7, 3.0, 49.0])
-    ours = contained(read_irf(_hdu(theirs), "psf_table"), radius, offset, energy)
+    ours = contained(_read(_hdu(theirs), "psf_table"), radius, offset, energy)
     expected = theirs.containment(
         rad=radius * u.deg, offset=offset * u.deg, energy_true=energy * u.TeV
     )
@@ -76,7 +83,7 @@ def test_a_background_by_offset(pad):
     data = _random(9, 4)
     data[3, 1] = 0
     theirs = Background2D([energy, OFFSET], data=data, unit="s-1 MeV-1 sr-1")
-    ours = read_irf(_hdu(theirs), "bkg_2d")
+    ours = _read(_hdu(theirs), "bkg_2d")
     edges, offsets = np.geomspace(0.08, 25, 15), np.array([0.0, 0.1, 0.3, 0.9, 2.4, 2.7, 4.0])
     if pad:
         theirs, ours = theirs.pad(1, mode="edge", axis_name="offset"), padded(ours, "offset")
@@ -94,7 +101,9 @@ def test_what_is_not_covered_goes_through_gammapy(night, monkeypatch, kind):
     read = observation.read_irf
     hdu_class = night.loaded[0].hdus[kind].hdu_class
     monkeypatch.setattr(
-        observation, "read_irf", lambda hdu, cls: None if cls == hdu_class else read(hdu, cls)
+        observation,
+        "read_irf",
+        lambda hdu, cls, *a: None if cls == hdu_class else read(hdu, cls, *a),
     )
     loaded = load_run(night.loaded[0].obs_id, night.loaded[0].hdus)
     assert loaded.missing == (kind,)
@@ -112,15 +121,23 @@ def test_what_is_not_covered_goes_through_gammapy(night, monkeypatch, kind):
         np.testing.assert_allclose(there.maps[name], image, rtol=2e-6, atol=1e-6, err_msg=name)
 
 
-def test_a_unit_or_a_shape_that_does_not_fit_is_not_covered():
+def test_what_is_not_covered_and_what_is_wrong():
     irf = EffectiveAreaTable2D([ENERGY, OFFSET], data=_random(12, 4), unit="m2")
     hdu = _hdu(irf)
-    assert read_irf(hdu, "aeff_99d") is None
-    assert read_irf(hdu, "psf_3gauss") is None
-    assert read_irf(hdu, "bkg_2d") is None, "no such column"
-    wrong = hdu.copy()
-    wrong.columns["EFFAREA"].unit = "TeV"
-    assert read_irf(wrong, "aeff_2d") is None
+    assert _read(hdu, "aeff_99d") is None
+    assert _read(hdu, "psf_3gauss") is None
+    with pytest.raises(RunDataError, match="file, AEFF: no column BKG or BGD"):
+        _read(hdu, "bkg_2d")
+    right = _read(hdu, "aeff_2d")
+    for unit, factor, noted in (("cm2", 1e-4, False), ("TeV", 1.0, True), (None, 1.0, True)):
+        other = hdu.copy()
+        other.columns["EFFAREA"].unit = unit
+        odd = []
+        found = read_irf(other, "aeff_2d", "file, AEFF", odd)
+        np.testing.assert_allclose(
+            found.at(1.0, 1.0), right.at(1.0, 1.0) * factor, rtol=1e-6, err_msg=str(unit)
+        )
+        assert [o.flag for o in odd] == ["UNIT_ASSUMED"] * noted
 
 
 def test_where_values_rise_above_a_level():
@@ -228,6 +245,7 @@ def point_like(tmp_path_factory):
     with fits.open(hdus["aeff"].path) as hdulist:
         for kind in ("aeff", "edisp"):
             hdulist[hdus[kind].hdu].header["RAD_MAX"] = 0.17
+        del hdulist[hdus["rad_max"].hdu]
         hdulist.writeto(folder / "fixed.fits")
         for kind in ("aeff", "edisp"):
             del hdulist[hdus[kind].hdu].header["RAD_MAX"]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from servers import Behaviour, serving
-from store_maker import index_rows, index_runs, tree
+from store_maker import index_rows, index_runs, tree, verify_files
 
 from daybreak.errors import DaybreakError
 from daybreak.stores import copy as copy_module
-from daybreak.stores.verbs import copy_store, verify_store
+from daybreak.stores.verbs import copy_store
 
 
 @dataclass
@@ -58,7 +58,7 @@ def check(dest: Path, tally: Tally, total: int) -> None:
     """The index lists only runs that are here and whole; nothing that it lists is damaged."""
     if not (dest / "obs-index.fits.gz").exists():
         return
-    result = verify_store(dest)
+    result = verify_files(dest)
     tally.findings += [f"{f.kind} {f.where}: {f.text}" for f in result.errors]
     runs = index_runs(dest)
     if len(runs) != len(set(runs)) or {r for r, _k, _f in index_rows(dest)} != set(runs):

@@ -238,3 +238,10 @@ def index_rows(root: Path) -> list[tuple[int, str, str]]:
 
     table = Table.read(root / "hdu-index.fits.gz", hdu=1)
     return [(int(r["OBS_ID"]), str(r["HDU_TYPE"]), str(r["FILE_NAME"])) for r in table]
+
+
+def verify_files(path: Any, **options: Any) -> Any:
+    """Verify a store of this module's files: sound, and nothing that could be analysed."""
+    from daybreak.stores.verbs import verify_store
+
+    return verify_store(path, content=False, **options)

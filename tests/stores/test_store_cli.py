@@ -35,7 +35,7 @@ def test_copy_and_verify(source: Path, tmp_path: Path) -> None:
     assert "copied 2 files" in done.stdout and "2 runs in the index" in done.stdout
     result = json.loads(run("store", "copy", source, "dest", "--json", cwd=tmp_path).stdout)
     assert (result["copied"], result["present"], result["complete"]) == (7, 2, True)
-    assert "sound" in run("store", "verify", "dest", cwd=tmp_path).stdout
+    assert "sound" in run("store", "verify", "dest", "--no-content", cwd=tmp_path).stdout
     done = run("store", "copy", source, "dest2", "-n", cwd=tmp_path)
     assert "would copy 9 files" in done.stdout
     assert not (tmp_path / "dest2").exists()
@@ -52,11 +52,13 @@ def test_partial_copy_has_its_own_exit_code(source: Path, tmp_path: Path) -> Non
 
 def test_damage_has_its_own_exit_code(source: Path) -> None:
     (source / "data/run_020003.fits.gz").write_bytes(b"x")
-    done = run("store", "verify", source)
+    done = run("store", "verify", source, "--no-content")
     assert done.returncode == 12
     assert "error: data/run_020003.fits.gz" in done.stdout
     assert "1 error found" in done.stderr
-    assert json.loads(run("store", "verify", source, "--json").stdout)["ok"] is False
+    assert (
+        json.loads(run("store", "verify", source, "--no-content", "--json").stdout)["ok"] is False
+    )
 
 
 def test_index_and_repair(source: Path) -> None:
@@ -66,7 +68,10 @@ def test_index_and_repair(source: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "9 runs, 27 HDU rows" in done.stdout
     assert run("store", "index", source).returncode == 5
-    assert "rebuilt the index: 9 runs" in run("store", "verify", source, "--repair-index").stdout
+    assert (
+        "rebuilt the index: 9 runs"
+        in run("store", "verify", source, "--no-content", "--repair-index").stdout
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +139,7 @@ def test_interrupted_copy_keeps_and_indexes_what_it_has(tmp_path: Path) -> None:
     here = index_runs(tmp_path / "dest")
     assert 5 <= len(here) < 40
     assert len(list((tmp_path / "dest/data").iterdir())) == len(here)
-    assert run("store", "verify", tmp_path / "dest").returncode == 0
+    assert run("store", "verify", tmp_path / "dest", "--no-content").returncode == 0
     assert run("store", "copy", tmp_path / "source", tmp_path / "dest").returncode == 0
     assert tree(tmp_path / "dest") == tree(tmp_path / "source")
 
@@ -181,7 +186,7 @@ def test_full_disk(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         copy_store(source, tmp_path / "dest", workers=1)
     assert caught.value.exit_code == 8
     monkeypatch.undo()
-    assert run("store", "verify", tmp_path / "dest").returncode == 0
+    assert run("store", "verify", tmp_path / "dest", "--no-content").returncode == 0
     assert len(index_runs(tmp_path / "dest")) == 5
     assert run("store", "copy", source, tmp_path / "dest").returncode == 0
     assert tree(tmp_path / "dest") == tree(source)

@@ -20,11 +20,12 @@ from store_maker import (
     obs_table,
     put,
     tree,
+    verify_files,
 )
 
 from daybreak.errors import ConfigError, NoDataError, PartialResultError, StoreError
 from daybreak.stores.copy_progress import NoProgress
-from daybreak.stores.verbs import copy_store, require_complete, verify_store
+from daybreak.stores.verbs import copy_store, require_complete
 
 
 def run_list(path: Path, runs: list[int]) -> Path:
@@ -45,7 +46,7 @@ def test_two_partial_copies_give_nine_rows_and_stay_so(source: Path, tmp_path: P
         assert copy_store(source, dest, runs=again).copied == 0
     assert index_runs(dest) == FIRST + SECOND
     assert len(index_rows(dest)) == 27
-    assert verify_store(dest).findings == []
+    assert verify_files(dest).findings == []
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -61,7 +62,7 @@ def test_clobber_both_ways(tmp_path: Path, keep: bool) -> None:
     theirs = (tmp_path / ("old" if keep else "new") / "data/run_000002.fits.gz").read_bytes()
     assert (dest / "data/run_000002.fits.gz").read_bytes() == theirs
     assert (result.kept, result.copied) == ((1, 1) if keep else (0, 2))
-    assert verify_store(dest).findings == []
+    assert verify_files(dest).findings == []
 
 
 def test_overwrite_transfers_everything_anew(source: Path, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_e_missing_remote_file(source: Path, tmp_path: Path) -> None:
     assert result.datasets[0].incomplete_runs == ["20003"]
     assert index_runs(dest) == [r for r in FIRST + SECOND if r != 20003]
     assert (dest / "master.json").exists()
-    assert verify_store(dest).ok
+    assert verify_files(dest).ok
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -163,7 +164,7 @@ def test_g_index_of_another_store_survives(tmp_path: Path, overwrite: bool) -> N
     copy_store(tmp_path / "a", tmp_path / "dest")
     copy_store(tmp_path / "b", tmp_path / "dest", overwrite=overwrite)
     assert sorted(index_runs(tmp_path / "dest")) == [100, 101, 102, 200, 201, 202, 203]
-    assert verify_store(tmp_path / "dest").findings == []
+    assert verify_files(tmp_path / "dest").findings == []
 
 
 def test_h_failed_replacement_leaves_the_old_file(source: Path, tmp_path: Path) -> None:
@@ -290,7 +291,7 @@ def test_files_of_many_chunks_in_many_threads(
     result = copy_store(tmp_path / "source", tmp_path / "dest", workers=8, progress=progress)
     assert tree(tmp_path / "dest") == tree(tmp_path / "source")
     assert sum(seen) == result.copied_bytes
-    assert verify_store(tmp_path / "dest").findings == []
+    assert verify_files(tmp_path / "dest").findings == []
 
 
 def test_changed_source_file_is_taken(source: Path, tmp_path: Path) -> None:
@@ -309,13 +310,13 @@ def test_verify_finds_rot_that_size_and_time_hide(source: Path, tmp_path: Path) 
     rotten.write_bytes(data)
     os.utime(rotten, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert copy_store(source, dest).copied == 0
-    assert not verify_store(dest).ok
+    assert not verify_files(dest).ok
     assert copy_store(source, dest, verify=True).copied == 1
     assert tree(dest) == tree(source)
 
 
 def test_sums_of_the_source_are_used(source: Path, tmp_path: Path) -> None:
-    assert verify_store(source, write_sums=True).sums_written
+    assert verify_files(source, write_sums=True).sums_written
     result = copy_store(source, tmp_path / "dest")
     assert result.checks == {"sha256": 9}
     flipped = source / "data/run_020001.fits.gz"
@@ -329,10 +330,10 @@ def test_sums_of_the_source_are_used(source: Path, tmp_path: Path) -> None:
 def test_sums_here_follow_what_is_copied(source: Path, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     copy_store(source, dest)
-    verify_store(dest, write_sums=True)
+    verify_files(dest, write_sums=True)
     make_store(source, [Run(20000 + i, events=40 + i) for i in range(9)])
     copy_store(source, dest)
-    result = verify_store(dest)
+    result = verify_files(dest)
     assert (result.ok, result.digests) == (True, 9)
 
 
@@ -422,6 +423,6 @@ def test_two_copies_into_one_store_at_once(tmp_path: Path, overlap: int) -> None
     assert [job.exitcode for job in jobs] == [0, 0]
     assert sorted(index_runs(tmp_path / "dest")) == runs
     assert len(index_rows(tmp_path / "dest")) == 180
-    assert verify_store(tmp_path / "dest").findings == []
+    assert verify_files(tmp_path / "dest").findings == []
     copy_store(tmp_path / "source", tmp_path / "dest")
     assert tree(tmp_path / "dest") == tree(tmp_path / "source")

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_maker import PRIMARY, Run, bintable, dl3_bytes, header
 
+from daybreak.products.fits_headers import DamagedFileError, parse_value
 from daybreak.stores.fits import FileChecker, check_chunks, check_file, header_of
-from daybreak.stores.headers import DamagedFileError, parse_value
 from daybreak.stores.quick import read_facts
 
 PLAIN = dl3_bytes(Run(1, events=300))

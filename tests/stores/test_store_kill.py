@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 from killing import run_trials
-from store_maker import make_store
-
-from daybreak.stores.verbs import verify_store
+from store_maker import make_store, verify_files
 
 
 def trials(tmp_path: Path, count: int, seed: int) -> None:
     make_store(tmp_path / "source", 40, noise=60_000, shared_irf=False)
-    verify_store(tmp_path / "source", write_sums=True)
+    verify_files(tmp_path / "source", write_sums=True)
     results = run_trials(tmp_path / "source", tmp_path, count, seed)
     for tally in results.values():
         assert tally.findings == []

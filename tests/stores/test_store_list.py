@@ -11,11 +11,11 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, Table
 from daybreak_cli import run
-from store_maker import Run, hdu_table, make_large_store, make_store, obs_table, put
+from store_maker import Run, hdu_table, make_large_store, make_store, obs_table, put, verify_files
 
 from daybreak.errors import ConfigError, NoDataError, StoreError
 from daybreak.stores.claims import claims_of
-from daybreak.stores.verbs import copy_store, list_store, select, verify_store
+from daybreak.stores.verbs import copy_store, list_store, select
 
 
 def test_counts_and_claims(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_variants_of_the_format(tmp_path: Path) -> None:
     assert info.runs[0].ontime_s == 1680.0
     copy_store(tmp_path, tmp_path.parent / "copy", runs=[20001])
     assert list_store(tmp_path.parent / "copy").datasets[0].events == 11
-    assert verify_store(tmp_path.parent / "copy").ok
+    assert verify_files(tmp_path.parent / "copy").ok
 
 
 def test_files_of_an_index_named_without_gz(tmp_path: Path) -> None:

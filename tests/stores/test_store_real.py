@@ -39,7 +39,8 @@ def test_a_full_copy_is_identical_the_next_moves_nothing(hess_store: Path, tmp_p
 def test_verify_knows_the_wrong_sizes(hess_store: Path) -> None:
     result = verify_store(hess_store)
     assert result.ok
-    assert [(f.kind, f.where) for f in result.findings] == [("size", "105 files")]
+    files = [(f.kind, f.where) for f in result.findings if f.kind != "odd"]
+    assert files == [("size", "105 files")]
 
 
 def test_two_instruments_in_one_store(hess_store: Path, magic_store: Path, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_repair_gives_the_same_runs(hess_store: Path, tmp_path: Path) -> None:
     copy_store(hess_store, tmp_path / "dest")
     before = tree(tmp_path / "dest")
     result = verify_store(tmp_path / "dest", repair=True)
-    assert result.findings == []
+    assert {f.kind for f in result.findings} == {"odd"}, "as tests/realdata/test_odd_dl3.py says"
     info = list_store(tmp_path / "dest").datasets[0]
     assert (info.observations, info.events) == (105, 1_046_156)
     changed = {p for p, d in tree(tmp_path / "dest").items() if before[p] != d}

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from servers import Behaviour, serving
-from store_maker import index_runs, make_store, tree
+from store_maker import index_runs, make_store, tree, verify_files
 
 from daybreak.errors import StoreError
 from daybreak.stores.opening import open_source
 from daybreak.stores.remote import without_password
-from daybreak.stores.verbs import copy_store, list_store, verify_store
+from daybreak.stores.verbs import copy_store, list_store
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_http_copy_is_identical_and_the_next_moves_nothing(source: Path, tmp_pat
 
 
 def test_http_with_sums_asks_for_no_file_twice(source: Path, tmp_path: Path) -> None:
-    verify_store(source, write_sums=True)
+    verify_files(source, write_sums=True)
     how = Behaviour()
     with serving(source, how) as url:
         assert copy_store(url, tmp_path / "dest").checks["sha256"] == 9
@@ -69,7 +69,7 @@ def test_faulty_servers(tmp_path: Path, how: Behaviour) -> None:
                 result = copy_store(url, dest)
             except StoreError:
                 continue  # an index or the master file itself could not be had
-            assert verify_store(dest).ok
+            assert verify_files(dest).ok
             assert len(index_runs(dest)) == 30 - len(result.datasets[0].incomplete_runs)
             if result.complete:
                 break
@@ -86,7 +86,7 @@ def content(root: Path) -> dict[str, bytes]:
 
 def test_flips_are_seen_by_sums(tmp_path: Path) -> None:
     make_store(tmp_path / "source", 30)
-    verify_store(tmp_path / "source", write_sums=True)
+    verify_files(tmp_path / "source", write_sums=True)
     with serving(tmp_path / "source", Behaviour(flip=0.3, only="run_")) as url:
         while not copy_store(url, tmp_path / "dest").complete:
             pass

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from store_maker import PRIMARY, header, pad
 
 from daybreak.errors import StoreError
-from daybreak.stores.headers import DamagedFileError
+from daybreak.products.fits_headers import DamagedFileError
 from daybreak.stores.merge import HDU_KEYS, merge, stack, unique
 from daybreak.stores.table import IndexTable, pack, read_table, run_key, write_table
 

@@ -22,10 +22,11 @@ from store_maker import (
     obs_table,
     put,
     tree,
+    verify_files,
 )
 
 from daybreak.errors import NoDataError, StoreError, StoreIntegrityError
-from daybreak.stores.verbs import copy_store, index_store, list_store, require_sound, verify_store
+from daybreak.stores.verbs import copy_store, index_store, list_store, require_sound
 
 DATA = "data/run_020001.fits.gz"
 
@@ -93,9 +94,9 @@ def no_index(root: Path, _runs: list[Run]) -> None:
 )
 def test_errors(tmp_path: Path, harm: Callable[[Path, list[Run]], None], kind: str) -> None:
     runs = make_store(tmp_path, 4)
-    assert verify_store(tmp_path).findings == []
+    assert verify_files(tmp_path).findings == []
     harm(tmp_path, runs)
-    result = verify_store(tmp_path)
+    result = verify_files(tmp_path)
     assert kind in {f.kind for f in result.errors}
     with pytest.raises(StoreIntegrityError) as caught:
         require_sound(result)
@@ -113,20 +114,20 @@ def test_warnings(tmp_path: Path) -> None:
     runs[1].target = "Vela"
     put(tmp_path / "obs-index.fits.gz", obs_table([*runs, runs[0]]))
     put(tmp_path / "data/extra.fits.gz", dl3_bytes(Run(5)))
-    result = verify_store(tmp_path)
+    result = verify_files(tmp_path)
     assert result.ok
     assert {f.kind for f in result.findings} == {"size", "duplicate", "target", "extra"}
 
 
 def test_sums_are_as_sha256sum_writes_them(source: Path) -> None:
-    verify_store(source, write_sums=True)
+    verify_files(source, write_sums=True)
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=source, capture_output=True)
     assert done.returncode == 0
     path = source / DATA
     data = bytearray(path.read_bytes())
     data[4] ^= 1  # the time in the gzip header: the content is sound
     path.write_bytes(data)
-    result = verify_store(source)
+    result = verify_files(source)
     assert [f.kind for f in result.errors] == ["digest"]
 
 
@@ -140,8 +141,8 @@ def test_repair_keeps_what_only_the_old_index_knows(tmp_path: Path) -> None:
     table.write(tmp_path / "obs-index.fits.gz", overwrite=True)
     (tmp_path / "data/run_020003.fits.gz").unlink()
     put(tmp_path / "data/new.fits.gz", dl3_bytes(Run(30000)))
-    assert not verify_store(tmp_path).ok
-    result = verify_store(tmp_path, repair=True)
+    assert not verify_files(tmp_path).ok
+    result = verify_files(tmp_path, repair=True)
     assert result.ok and not result.findings
     fixed = Table.read(tmp_path / "obs-index.fits.gz", hdu=1)
     assert fixed["OBS_ID"].tolist() == [20000, 20001, 20002, 30000]
@@ -155,11 +156,11 @@ def test_repair_of_lost_and_ruined_indices(tmp_path: Path) -> None:
     make_store(tmp_path, 3)
     for name in ("obs-index.fits.gz", "hdu-index.fits.gz"):
         (tmp_path / name).write_bytes(b"rubbish")
-    assert verify_store(tmp_path, repair=True).ok
+    assert verify_files(tmp_path, repair=True).ok
     (tmp_path / "obs-index.fits.gz").unlink()
     (tmp_path / "hdu-index.fits.gz").unlink()
     (tmp_path / "master.json").unlink()
-    assert verify_store(tmp_path, repair=True).ok
+    assert verify_files(tmp_path, repair=True).ok
     assert index_runs(tmp_path) == [20000, 20001, 20002]
 
 
@@ -213,7 +214,7 @@ def test_killed_between_two_renames(source: Path, tmp_path: Path) -> None:
     (own / "pending/0").replace(dest / "hdu-index.fits.gz")
     moves = [["0", "hdu-index.fits.gz"], ["1", "obs-index.fits.gz"], ["1", "../../evil"]]
     (own / "journal.json").write_text(json.dumps(moves))
-    assert verify_store(dest).findings == []
+    assert verify_files(dest).findings == []
     assert len(index_runs(dest)) == 9
     assert not (own / "journal.json").exists()
 
@@ -225,4 +226,4 @@ def test_tampered_own_folder_is_no_harm(source: Path, tmp_path: Path) -> None:
     (own / "manifest.jsonl").write_bytes(b'\xff\x00[1,2]\n{}\n["x"]\n' + gzip.compress(b"x"))
     (own / "journal.json").write_text("{]")
     assert copy_store(source, dest).present == 9
-    assert verify_store(dest).digests == 9
+    assert verify_files(dest).digests == 9
