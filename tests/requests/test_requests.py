@@ -110,7 +110,7 @@ def test_show_a_step_and_its_log(run, done):
     code, out, _ = run("show", "counts", done, "--log")
     assert out == (done / "results" / "counts.log").read_text()
     block = json.loads(run("show", "counts", done, "--json")[1])
-    assert block["attempts"][0]["state"] == "DONE" and len(block["products"]) == 7
+    assert block["attempts"][0]["state"] == "DONE" and len(block["products"]) == 8
     code, _, errors = run("show", "count", done)
     assert code == 25 and "Did you mean 'counts'?" in errors
 

@@ -94,6 +94,8 @@ def test_the_walk_through(
                 "data fetch hess-dl3-dr1", f"data fetch hess-dl3-dr1 --registry {known}"
             )
             run = run.replace("https://store.example.org/dl3", f"{url}/dl3")
+            if not real:  # made files are sound, but nothing that could be analysed
+                run = run.replace("store verify", "store verify --no-content")
             done = subprocess.run(
                 run, shell=True, cwd=work, env=env, capture_output=True, text=True
             )

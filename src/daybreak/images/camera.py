@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -58,6 +58,21 @@ class Camera:
         """Number of pixels."""
         return len(self.x_m)
 
+    def on_sky(self) -> Camera:
+        """The same with places in degrees: longitude and latitude in the field of view.
+
+        As ctapipe's TelescopeFrame, in which the first coordinate grows with azimuth and the second
+        with altitude: camera x lies along the latitude, y along the longitude.
+        """
+        scale = np.degrees(1.0 / self.focal_length_m)
+        return replace(
+            self,
+            x_m=self.y_m * scale,
+            y_m=self.x_m * scale,
+            area_m2=self.area_m2 * scale**2,
+            width_m=self.width_m * scale,
+        )
+
     @cached_property
     def n_neighbors(self) -> IntArray:
         """Number of neighbours of each pixel, shape (n,)."""
@@ -69,11 +84,12 @@ class Camera:
         Parameters
         ----------
         width
-            Number of rings. The first are the pixels with fewer neighbours than others have.
+            Number of rings. The first are the pixels with fewer neighbours than others have; with
+            each ring more come the neighbours of those before.
         """
         inside = self.n_neighbors < int(self.n_neighbors.max())
         for _ in range(width - 1):
-            wider = inside.copy()
+            wider = np.zeros_like(inside)
             for pixel in np.flatnonzero(inside):
                 wider[self.indices[self.indptr[pixel] : self.indptr[pixel + 1]]] = True
             inside = wider
