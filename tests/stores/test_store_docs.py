@@ -109,6 +109,8 @@ def test_the_walk_through(
                     wanted = plain(line).replace("hess_dl3_dr1:", f"{name}:")
                     assert wanted in there, f"{command}: no {line!r}\n{done.stdout}"
     for block in blocks("python"):
+        if not real:
+            block = block.replace('verify_store("crab")', 'verify_store("crab", content=False)')
         done = subprocess.run(
             [sys.executable, "-c", block], cwd=work, env=env, capture_output=True, text=True
         )
