@@ -20,6 +20,7 @@ from daybreak.cli import (
     engine,
     event,
     figures,
+    make,
     requests,
     scan,
     simulate,
@@ -67,6 +68,7 @@ app.add_typer(event.app, name="event")
 app.add_typer(simulate.app, name="simulate")
 for _command in ("status", "show", "cancel", "retry", "resume", "priority", "gc"):
     app.command(_command)(getattr(requests, _command))
+app.add_typer(make.app, name="make")
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

@@ -119,7 +119,7 @@ def _extract(
             time[event, pixel] = np.float32(place) / rate_ghz
 
 
-def integration_correction(camera: Camera, width: int, shift: int) -> float:
+def integration_correction(camera: Camera, width: int, shift: int, channel: int = 0) -> float:
     """What a window's sum is multiplied by, so that it is that of a whole pulse.
 
     The camera's reference pulse is sampled at the camera's rate, and the window laid around its
@@ -131,8 +131,10 @@ def integration_correction(camera: Camera, width: int, shift: int) -> float:
         With its reference pulse; without one the correction is 1.
     width, shift
         Of the window, in samples.
+    channel
+        Gain channel, for its reference pulse.
     """
-    times, heights = camera.pulse_time_ns, camera.pulse[0]
+    times, heights = camera.pulse_time_ns, camera.pulse[channel]
     if len(heights) < 2:
         return 1.0
     step_ns, sample_ns = float(times[1] - times[0]), 1.0 / camera.sampling_rate_ghz
@@ -150,6 +152,7 @@ def extract(
     camera: Camera,
     settings: ExtractionSettings,
     *,
+    channel: NDArray[np.integer] | None = None,
     broken: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -163,6 +166,8 @@ def extract(
         Neighbours, sampling and reference pulse.
     settings
         Method and window.
+    channel
+        Gain channel of each pixel, shape (events, pixels); None: the first.
     broken
         Pixels that are no help to their neighbours, shape (events, pixels); None: none.
     threads
@@ -183,14 +188,19 @@ def extract(
     if n_pixels != camera.n_pixels:
         raise ValueError(f"{n_pixels} pixels of waveforms, the camera has {camera.n_pixels}")
     charge, time = (np.zeros((n_events, n_pixels), np.float32) for _ in range(2))
-    factor = integration_correction(camera, settings.width, settings.shift)
     bad = np.zeros((n_events, n_pixels), np.bool_) if broken is None else broken
+    factors = [
+        integration_correction(camera, settings.width, settings.shift, number)
+        if settings.correct
+        else 1.0
+        for number in range(len(camera.pulse))
+    ]
     how = (
         settings.width,
         settings.shift,
         settings.peak_sample,
         settings.local_weight,
-        factor if settings.correct else 1.0,
+        1.0 if channel is not None else factors[0],
         camera.sampling_rate_ghz,
     )
 
@@ -207,4 +217,6 @@ def extract(
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(part, edges[:-1], edges[1:]))
+    if channel is not None:
+        charge *= np.array(factors, dtype=np.float32)[channel]
     return charge, time
