@@ -269,17 +269,27 @@ def test_the_folder_of_state_is_the_one_of_the_variable(own, run, tmp_path, monk
 
 
 def test_warming(own, run, monkeypatch):
+    from daybreak.images import warming
     from daybreak.neutrino import likelihood
 
-    monkeypatch.delattr(likelihood, "warm", raising=False)
-    _, out, _ = run("doctor", "--warm")
-    assert "ok       warm: nothing to warm" in out
     called = []
-    monkeypatch.setattr(likelihood, "warm", lambda: called.append(1), raising=False)
+    for number, module in enumerate((likelihood, warming)):
+        monkeypatch.setattr(module, "warm", lambda n=number: called.append(n) or {f"part {n}": 1.5})
     _, out, _ = run("doctor", "--warm")
-    assert called == [1] and "warm: kernels compiled in" in out
+    assert called == [0, 1]
+    assert "warm: kernels compiled in 3.0 s (part 0 1.5 s, part 1 1.5 s)" in out
+        called == [0, 1] and "warm: kernels compiled in 3.0 s (part 0 1.5 s, part 1 1.5 s)" in out
+    )
     _, out, _ = run("doctor")
-    assert called == [1] and "warm:" not in out
+    assert called == [0, 1] and "warm:" not in out
+
+
+def test_warming_compiles_what_images_need():
+    from daybreak.images.parameters import _batch
+    from daybreak.images.warming import warm
+
+    assert warm()["camera images"] >= 0
+    assert len(_batch.signatures) == 1, "one specialisation for all"
 
 
 def test_looking_without_an_instrument_needs_no_heavy_import(tmp_path):

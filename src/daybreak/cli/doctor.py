@@ -83,14 +83,10 @@ def _profiles() -> list[Check]:
 
 def _warm() -> Check:
     """Compile what is compiled at first use."""
-    import time
-
+    from daybreak.images import warming
     from daybreak.instruments.doctor import Check
     from daybreak.neutrino import likelihood
 
-    compile_all = getattr(likelihood, "warm", None)
-    if compile_all is None:
-        return Check("warm", "ok", "nothing to warm")
-    start = time.perf_counter()
-    compile_all()
-    return Check("warm", "ok", f"kernels compiled in {time.perf_counter() - start:.1f} s")
+    made = {**likelihood.warm(), **warming.warm()}
+    parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in made.items())
+    return Check("warm", "ok", f"kernels compiled in {sum(made.values()):.1f} s ({parts})")
