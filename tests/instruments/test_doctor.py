@@ -278,8 +278,6 @@ def test_warming(own, run, monkeypatch):
     _, out, _ = run("doctor", "--warm")
     assert called == [0, 1]
     assert "warm: kernels compiled in 3.0 s (part 0 1.5 s, part 1 1.5 s)" in out
-        called == [0, 1] and "warm: kernels compiled in 3.0 s (part 0 1.5 s, part 1 1.5 s)" in out
-    )
     _, out, _ = run("doctor")
     assert called == [0, 1] and "warm:" not in out
 

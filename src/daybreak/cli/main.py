@@ -13,6 +13,7 @@ import typer
 from daybreak._version import __version__
 from daybreak.cli import (
     analyse,
+    check,
     config,
     data,
     demo,
@@ -64,6 +65,7 @@ app.command("figures")(figures.figures)
 app.command("demo")(demo.demo)
 app.command("scan")(scan.scan)
 app.command("doctor")(doctor.doctor)
+app.command("check")(check.check)
 app.add_typer(event.app, name="event")
 app.add_typer(simulate.app, name="simulate")
 for _command in ("status", "show", "cancel", "retry", "resume", "priority", "gc"):

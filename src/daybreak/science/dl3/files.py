@@ -100,6 +100,7 @@ class RunFiles:
                 zipped = packed[:2] == _GZIP_MAGIC  # reads to the end: checks the CRC
                 content = gzip.decompress(packed) if zipped else packed
                 hdulist = fits.open(BytesIO(content), memmap=False, lazy_load_hdus=False)
+                drop_unreadable_cards(hdulist)
                 self._open[path] = self._stack.enter_context(hdulist)
                 self._content[path] = content
             except FileNotFoundError:
@@ -143,6 +144,23 @@ class RunFiles:
             content = self._content[location.path]
             raise _broken(location.path, location.where, content, error) from error
         return hdu
+
+
+def drop_unreadable_cards(hdulist: fits.HDUList) -> None:
+    """Take cards out of headers whose value can't be told: they are as if they were not there.
+
+    Parameters
+    ----------
+    hdulist
+        An open file; changed in memory.
+    """
+    for hdu in hdulist:
+        header = hdu.header
+        for number in range(len(header) - 1, -1, -1):
+            try:
+                _ = header[number]
+            except Exception:  # of any kind where bytes are damaged
+                del header[number]
 
 
 def column_names(hdu: Any) -> list[str] | None:

@@ -1,0 +1,1 @@
+"""What a file of a telescope is, whether it is whole, and what is in it."""
