@@ -281,9 +281,9 @@ def table(good: Outcome, outcomes: dict[Case, Outcome]) -> list[str]:
         pattern = tuple(verdicts[change] for change in CHANGES)
         merged.setdefault((hdu, is_column, pattern), []).append(item)
     rows = []
-    for (hdu, is_column, pattern), items in merged.items():
+    for (hdu, is_column, pattern), items in sorted(merged.items()):
         what = "column" if is_column else "keyword"
-        names = ", ".join(f"`{item}`" for item in items)
+        names = ", ".join(f"`{item}`" for item in sorted(items))
         cells = (word if " " in word or word == "same" else f"`{word}`" for word in pattern)
         rows.append(f"| {hdu} {what} | {names} | {' | '.join(cells)} |")
-    return rows
+    return sorted(rows, key=lambda row: NAMES.index(row.split()[1]))
