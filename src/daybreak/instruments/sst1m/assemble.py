@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from daybreak.instruments.sst1m.compression import BlockError, Bytes
+from daybreak.instruments.sst1m.compression import MAX_BLOCK, BlockError, Bytes
 
 #: the ADCs have 12 bits
 MAX_ADC = 4095
@@ -134,7 +134,7 @@ class Fields:
         return samples[column, order], self.baselines[column, order], self.flags[column, order]
 
 
-def shape_of(blocks: Mapping[str, Bytes], n_rows: int) -> Shape:
+def shape_of(blocks: Mapping[str, Bytes], n_rows: int) -> tuple[Shape, bool]:
     """Telescope and shape of the events of a tile: those of its first event.
 
     Parameters
@@ -144,19 +144,27 @@ def shape_of(blocks: Mapping[str, Bytes], n_rows: int) -> Shape:
     n_rows
         Number of rows of the tile.
 
+    Returns
+    -------
+    shape : Shape
+        Of the events.
+    whole : bool
+        All events of the tile have it.
+
     Raises
     ------
     BlockError
         If that does not go together.
     """
-    pixels, _ = _rows(blocks[_PIXELS], n_rows, None)
-    samples, _ = _rows(blocks[_SAMPLES], n_rows, None)
+    pixels, good_pixels = _rows(blocks[_PIXELS], n_rows, None)
+    samples, good_samples = _rows(blocks[_SAMPLES], n_rows, None)
     n_pixels = pixels.shape[1]
     if not n_pixels or not samples.shape[1] or samples.shape[1] % n_pixels:
         raise BlockError(f"{samples.shape[1]} samples can't belong to {n_pixels} pixels")
     telescopes = _scalars(blocks, "telescopeID", n_rows, "<u4")
     values, counts = np.unique(telescopes, return_counts=True)
-    return Shape(int(values[np.argmax(counts)]), n_pixels, samples.shape[1] // n_pixels)
+    shape = Shape(int(values[np.argmax(counts)]), n_pixels, samples.shape[1] // n_pixels)
+    return shape, bool(good_pixels.all() and good_samples.all())
 
 
 def sort_out(blocks: Mapping[str, Bytes], n_rows: int, shape: Shape, tally: Tally) -> Fields:
@@ -248,12 +256,14 @@ def _rows(data: Bytes, n_rows: int, length: int | None) -> tuple[Words, NDArray[
     The packing of a column runs through all its rows. So a size that is wrong also speaks against
     the row before it, and against all after it.
     """
-    if len(data) < 4:
-        raise BlockError("an array column is empty")
+    if len(data) < 4 or (length is not None and len(data) < 4 + 2 * length):
+        raise BlockError("an array column is shorter than one event")
     size = int(data[:4].view("<i4")[0]) if length is None else 2 * length
     if size < 0 or size % 2 or size > len(data) - 4:
         raise BlockError("an array column begins with a senseless size")
     step = 4 + size
+    if n_rows * step > MAX_BLOCK + 4 * n_rows:
+        raise BlockError("an array column begins with a senseless size")
     whole = min(n_rows, len(data) // step)
     table = np.zeros((n_rows, step), np.uint8)
     table[:whole] = data[: whole * step].reshape(whole, step)

@@ -99,7 +99,7 @@ def subtract_baseline(waveforms: Words, baselines: Words) -> NDArray[np.float32]
     baselines
         Baselines in sixteenths of an ADC count, shape (n, pixels).
     """
-    return waveforms.astype(np.float32) - (baselines[..., None] / np.float32(16))
+    return waveforms.astype(np.float32) - baselines[..., None].astype(np.float32) / np.float32(16)
 
 
 def integration_factor(camera: Camera, width: int, shift: int) -> float:

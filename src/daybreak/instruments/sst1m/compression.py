@@ -20,6 +20,8 @@ RAW, SMOOTHING, HUFFMAN16, DIFF, DOUBLE_DIFF, SPLIT16 = range(6)
 ZLIB, HALFMAN16, SPLIT32, OFFSET128, ZSTD = 7, 12, 14, 16, 23
 #: what other programs call those that are not undone here
 NOT_READ = {8: "Huffman by row", 9: "LZO", 10: "Rice", 21: "lossy 16 bit", 22: "lossy 32 bit"}
+#: most bytes of an unpacked block: 2000 events of DigiCam in one tile
+MAX_BLOCK = 256 << 20
 _FAST_BITS = 12
 _FAULTS = {
     -1: "its code table is cut or senseless",
@@ -44,7 +46,8 @@ def unpack_block(packed: Bytes, steps: tuple[int, ...], limit: int) -> Bytes:
     steps
         Numbers of the steps in the order in which they were done.
     limit
-        Most bytes that the unpacked block may have; nothing larger is allocated.
+        Most bytes that the unpacked block may have; nothing larger is allocated. It is never more
+        than `MAX_BLOCK`.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def unpack_block(packed: Bytes, steps: tuple[int, ...], limit: int) -> Bytes:
     BlockError
         If the block is damaged, too large, or packed in a way that is not read here.
     """
-    data = packed
+    data, limit = packed, min(limit, MAX_BLOCK)
     for step in reversed(steps):
         if step == RAW:
             pass
@@ -93,10 +96,12 @@ def _inflate(data: Bytes, limit: int) -> Bytes:
 def _unzstd(data: Bytes, limit: int) -> Bytes:
     import zstandard
 
-    engine = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+    packed = data.tobytes()
     try:
-        with engine.stream_reader(data.tobytes()) as stream:
-            out = stream.read(limit + 1)
+        size = zstandard.get_frame_parameters(packed).content_size
+        if size > limit and size < 1 << 63:
+            raise BlockError(f"it is larger than {limit} bytes")
+        out = zstandard.ZstdDecompressor().decompress(packed, max_output_size=limit)
     except (zstandard.ZstdError, MemoryError) as error:
         raise BlockError("its zstd stream is damaged") from error
     return np.frombuffer(out, np.uint8)
@@ -112,14 +117,14 @@ def _merge(data: Bytes, width: int) -> Bytes:
 def _shorts(data: Bytes, step: int) -> Bytes:
     if len(data) % 2:
         raise BlockError("its size is no whole number of words")
-    words = data.copy().view("<i2")
+    words = (data if data.flags.writeable else data.copy()).view("<i2")
     if step == SMOOTHING:
         _unsmooth(words)
     elif step == OFFSET128:
         words -= np.int16(128)
     else:
         for _ in range(1 if step == DIFF else 2):
-            np.cumsum(words, dtype=np.int16, out=words)
+            _undiff(words)
     return words.view(np.uint8)
 
 
@@ -197,8 +202,8 @@ def _code_table(
         code = np.int64(0)
         for k in range(size):
             code |= np.int64(data[at + k]) << (8 * k)
-        at += size
-        node = 0
+        at += int(size)
+        node = np.int64(0)
         for bit in range(length):
             side = 2 * node + ((code >> bit) & 1)
             if bit == length - 1:
@@ -213,7 +218,7 @@ def _code_table(
                         return -1
                     child[side] = nodes
                     nodes += 1
-                node = child[side]
+                node = np.int64(child[side])
         if length <= _FAST_BITS:
             code &= (1 << length) - 1
             for high in range(1 << (_FAST_BITS - length)):
@@ -229,10 +234,12 @@ def _huffman_values(data: Bytes, at: int, n_symbols: int, out: NDArray[np.uint16
     at = _code_table(data, at, n_symbols, fast, child)
     if at < 0:
         return at
+    pairs = _pair_table(fast)
     end, n_values = len(data), len(out)
     held, n_held = np.uint64(0), np.int64(0)
     mask = np.uint64((1 << _FAST_BITS) - 1)
-    for i in range(n_values):
+    i = 0
+    while i < n_values:
         if n_held < 32:
             if at + 4 <= end:
                 four = np.uint64(data[at]) | (np.uint64(data[at + 1]) << np.uint64(8))
@@ -246,27 +253,66 @@ def _huffman_values(data: Bytes, at: int, n_symbols: int, out: NDArray[np.uint16
                     held |= np.uint64(data[at]) << np.uint64(n_held)
                     n_held += 8
                     at += 1
-        entry = fast[held & mask]
-        if entry:
-            length = np.int64(entry & np.uint32(255))
+        entry = pairs[held & mask]
+        if entry >> np.uint64(40) == 2 and i + 1 < n_values:
+            length = np.int64((entry >> np.uint64(32)) & np.uint64(255))
+            if length <= n_held:
+                held >>= np.uint64(length)
+                n_held -= length
+                out[i] = np.uint16(entry & np.uint64(65535))
+                out[i + 1] = np.uint16((entry >> np.uint64(16)) & np.uint64(65535))
+                i += 2
+                continue
+        single = fast[held & mask]
+        if single:
+            length = np.int64(single & np.uint32(255))
             if length > n_held:
                 return -4
             held >>= np.uint64(length)
             n_held -= length
-            out[i] = np.uint16(entry >> np.uint32(8))
+            out[i] = np.uint16(single >> np.uint32(8))
+            i += 1
             continue
-        node = 0
+        node = np.int64(0)
         while node >= 0:
             if n_held == 0:
                 if at >= end:
                     return -4
                 held = np.uint64(data[at])
-                n_held = 8
+                n_held = np.int64(8)
                 at += 1
-            node = child[2 * node + np.int64(held & np.uint64(1))]
+            node = np.int64(child[2 * node + np.int64(held & np.uint64(1))])
             held >>= np.uint64(1)
             n_held -= 1
             if node == 0:
                 return -3
         out[i] = np.uint16(-1 - node)
+        i += 1
     return -5 if n_held >= 8 or at < end else 0
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _pair_table(fast: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Two values at once where their codes fit: both, the bits of both, and a two."""
+    pairs = np.zeros(len(fast), np.uint64)
+    for index in range(len(fast)):
+        first = np.int64(fast[index])
+        if first == 0:
+            continue
+        length = first & 255
+        second = np.int64(fast[index >> length])
+        if second == 0 or length + (second & 255) > _FAST_BITS:
+            continue
+        length += second & 255
+        both = (first >> 8) | ((second >> 8) << 16) | (length << 32) | (2 << 40)
+        pairs[index] = np.uint64(both)
+    return pairs
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _undiff(words: NDArray[np.int16]) -> None:
+    """Running sum in 16 bits, which overflow as they do in the writer."""
+    total = np.int64(0)
+    for i in range(len(words)):
+        total = (total + words[i] + 32768) % 65536 - 32768
+        words[i] = total

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 
 from daybreak.errors import ConfigError
-from daybreak.images.camera import Camera, neighbor_rows
+from daybreak.images.camera import Camera, FloatArray, neighbor_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,9 @@ def load_layout(path: Path) -> dict[int, TelescopeLayout]:
     return found
 
 
-def _camera(geometry: object, readout: object, focal_length_m: float) -> Camera:
-    pixels, pulses = geometry[:], readout[:]  # type: ignore[index]
-    attributes, sampling = geometry.attrs, readout.attrs  # type: ignore[attr-defined]
+def _camera(geometry: Any, readout: Any, focal_length_m: float) -> Camera:
+    pixels, pulses = geometry[:], readout[:]
+    attributes, sampling = geometry.attrs, readout.attrs
     x, y = (np.asarray(pixels[name], float) for name in ("pix_x", "pix_y"))
     area = np.asarray(pixels["pix_area"], float)
     # from flat to flat
@@ -106,7 +107,7 @@ def _camera(geometry: object, readout: object, focal_length_m: float) -> Camera:
     )
 
 
-def _pitch(x_m: np.ndarray, y_m: np.ndarray) -> float:  # type: ignore[type-arg]
+def _pitch(x_m: FloatArray, y_m: FloatArray) -> float:
     """Median distance of each pixel to its nearest."""
     from scipy.spatial import cKDTree
 

@@ -47,7 +47,7 @@ class NoiseBuffer:
     @property
     def std_adc(self) -> FloatArray:
         """Mean standard deviation, ADC counts, shape (pixels,)."""
-        return np.mean(self._kept, axis=0)
+        return np.asarray(np.mean(self._kept, axis=0), np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,13 +21,12 @@ from daybreak.errors import RunDataError
 from daybreak.instruments.sst1m.assemble import Fields, Shape, Tally, shape_of, sort_out
 from daybreak.instruments.sst1m.compression import BlockError
 from daybreak.instruments.sst1m.writing import write_raw as write_raw
-from daybreak.instruments.sst1m.zfits import ZTable, ZTile, checksum_holds, open_table, read_blocks
+from daybreak.instruments.sst1m.zfits import ZTable, checksum_holds, open_table, read_blocks
 
 #: column to the most bytes of one of its rows: that is 4096 pixels of 128 samples
 _LIMITS = {
     **dict.fromkeys(("telescopeID", "eventNumber", "arrayEvtNum", "event_type"), 4),
     **dict.fromkeys(("local_time_sec", "local_time_nanosec"), 8),
-    **dict.fromkeys(("trig_timeSec", "trig_timeNanoSec"), 4),
     "hiGain_waveforms_samples": 4 + 2 * 4096 * 128,
     **dict.fromkeys(("hiGain_waveforms_pixelsIndices", "hiGain_waveforms_baselines"), 4 + 8192),
     "pixels_flags": 4 + 8192,
@@ -36,6 +35,8 @@ _NEEDED = {
     *("telescopeID", "eventNumber", "event_type", "local_time_sec", "local_time_nanosec"),
     *("hiGain_waveforms_samples", "hiGain_waveforms_pixelsIndices", "hiGain_waveforms_baselines"),
 }
+#: look for a whole tile among so many
+_LOOK = 20
 _NAME = re.compile(r"SST1M\d_(\d{8})_(\d+)")
 
 
@@ -160,7 +161,6 @@ class RawFile:
     header: Mapping[str, Any]
     notes: tuple[str, ...]
     _table: ZTable = field(repr=False)
-    _first: Mapping[str, Any] = field(repr=False)
     tally: Tally = field(default_factory=Tally)
 
     def chunks(self, size: int = 100) -> Iterator[RawChunk]:
@@ -253,7 +253,7 @@ def open_raw(path: Path | str) -> RawFile:
         notes.append(f"the file was not closed by its writer; {tiles} events were found")
     elif tiles < table.n_rows:
         notes.append(f"{tiles} of {table.n_rows} events are there")
-    first, shape = _look(path, table)
+    shape, has_array_ids = _look(path, table)
     named = _NAME.search(path.name)
     return RawFile(
         path,
@@ -264,29 +264,33 @@ def open_raw(path: Path | str) -> RawFile:
         table.n_rows or tiles,
         shape.n_pixels,
         shape.n_samples,
-        bool(np.any(first.get("arrayEvtNum", np.zeros(1, np.uint8)))),
+        has_array_ids,
         str(table.header.get("TIMESYS") or "").lower(),
         table.header,
         tuple(notes),
         table,
-        first,
     )
 
 
-def _look(path: Path, table: ZTable) -> tuple[dict[str, Any], Shape]:
-    """Scalars and shape of the first tile that can be unpacked."""
+def _look(path: Path, table: ZTable) -> tuple[Shape, bool]:
+    """Shape of the events, and whether the array numbered them, from the first whole tile."""
     reasons: list[str] = []
-    with path.open("rb") as handle:
-        for tile in _few(table.tiles):
-            try:
-                blocks = read_blocks(handle, table, tile, _LIMITS)
-                return {
-                    "arrayEvtNum": blocks.get("arrayEvtNum", np.zeros(1, np.uint8))
-                }, shape_of(blocks, tile.n_rows)
-            except BlockError as error:
-                reasons.append(str(error))
-    raise RunDataError(f"{path}: no event can be read ({reasons[0]})", "Copy the file again.")
-
-
-def _few(tiles: tuple[ZTile, ...]) -> tuple[ZTile, ...]:
-    return tiles[:20]
+    found: tuple[Shape, bool] | None = None
+    try:
+        with path.open("rb") as handle:
+            for tile in table.tiles[:_LOOK]:
+                try:
+                    blocks = read_blocks(handle, table, tile, _LIMITS)
+                    shape, whole = shape_of(blocks, tile.n_rows)
+                except BlockError as error:
+                    reasons.append(str(error))
+                    continue
+                if found is None or whole:
+                    found = shape, bool(np.any(blocks.get("arrayEvtNum", False)))
+                if whole:
+                    break
+    except OSError as error:
+        raise RunDataError(f"{path}: can't be read ({error.strerror or error})") from error
+    if found is None:
+        raise RunDataError(f"{path}: no event can be read ({reasons[0]})", "Copy the file again.")
+    return found

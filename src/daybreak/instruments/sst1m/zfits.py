@@ -9,6 +9,7 @@ died before it wrote the catalog can be read, and one that was cut is read up to
 
 from __future__ import annotations
 
+import bisect
 import re
 import struct
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ MAX_TABLES = 32
 MAX_COLUMNS = 512
 MAX_CATALOG = 64 << 20
 MAX_TILE_ROWS = 20_000
+MAX_TILES = 1_000_000
 _TILE = struct.Struct("<4sIQ")
 _HEAD = struct.Struct("<QcB")
 
@@ -135,6 +137,8 @@ def _find(handle: BinaryIO, path: Path, name: str) -> tuple[dict[str, Any], int]
             length = data_size(header)
         except DamagedFileError as error:
             raise RunDataError(f"{path}: {error}", "Copy the file again.") from error
+        if length >= 1 << 48:
+            raise RunDataError(f"{path}: a header announces {length} bytes", "Copy the file again.")
         if header.get("EXTNAME") == name:
             if header.get("ZTABLE") is not True:
                 raise RunDataError(f"{path}: the table {name} is not a zfits table")
@@ -190,7 +194,8 @@ def _catalog(
     raw = handle.read(width * height)
     rows = np.frombuffer(raw[: len(raw) // width * width], ">i8").reshape(-1, n_columns, 2)
     first = rows[:, 0, 1]
-    return [heap + int(at) - _TILE.size for at in first[(first >= _TILE.size) & (first < 1 << 48)]]
+    found = first[(first >= _TILE.size) & (first < 1 << 48)]
+    return sorted(heap + int(at) - _TILE.size for at in found)
 
 
 def _walk(
@@ -201,7 +206,7 @@ def _walk(
     tiles: list[ZTile] = []
     notes: list[str] = []
     found = 0
-    while at < end and not (n_rows and found >= n_rows):
+    while at < end and not (n_rows and found >= n_rows) and len(tiles) < MAX_TILES:
         handle.seek(at)
         raw = handle.read(_TILE.size)
         mark, rows, size = _TILE.unpack(raw) if len(raw) == _TILE.size else (b"", 0, 0)
@@ -211,10 +216,12 @@ def _walk(
             found += rows
             at += _TILE.size + size
             continue
-        later = min((s for s in starts if s > at), default=None)
-        if later is None or later >= end:
+        after = bisect.bisect_right(starts, at)
+        if after == len(starts) or starts[after] >= end:
             break
-        notes.append(f"a tile header at byte {at} is damaged")
+        later = starts[after]
+        if len(notes) < 20:
+            notes.append(f"a tile header at byte {at} is damaged")
         at = later
     return tuple(tiles), tuple(notes)
 
@@ -286,7 +293,7 @@ def checksum_holds(table: ZTable) -> bool | None:
         None if the header has no checksum.
     """
     text = str(table.header.get("DATASUM", "")).strip()
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         return None
     left = -(-table.data_size // BLOCK) * BLOCK
     total = 0
