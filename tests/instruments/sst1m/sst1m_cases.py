@@ -41,7 +41,7 @@ def joined(raw, size: int = 100) -> dict[str, np.ndarray]:
     chunks = list(raw.chunks(size))
     if not chunks:
         return {}
-    names = [n for n in chunks[0].__dataclass_fields__]
+    names = list(chunks[0].__dataclass_fields__)
     return {n: np.concatenate([getattr(c, n) for c in chunks]) for n in names}
 
 

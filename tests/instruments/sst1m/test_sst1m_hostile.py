@@ -52,7 +52,9 @@ def test_cut(tmp_path, share):
         assert str(path) in str(error)
         return
     got = joined(raw)
-    assert any("ends early" in note for note in raw.notes)
+    table = open_table(whole, "Events")
+    if int(len(data) * share) < table.data_offset + table.data_size:
+        assert any("ends early" in note for note in raw.notes)
     assert raw.tally.n_read + raw.tally.n_skipped == 24
     assert np.array_equal(got["waveforms"], events["waveforms"][: len(got["waveforms"])])
 
