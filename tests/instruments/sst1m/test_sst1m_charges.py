@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.time import Time
+from sst1m_cases import small_events
 
 from daybreak.errors import ConfigError
 from daybreak.images.camera import hexagonal_camera
@@ -28,7 +29,7 @@ from daybreak.instruments.sst1m.charges import (
 )
 from daybreak.instruments.sst1m.geometry import load_layout
 from daybreak.instruments.sst1m.pedestals import NoiseBuffer, first_pedestals, noise_of_events
-from daybreak.instruments.sst1m.raw import open_raw
+from daybreak.instruments.sst1m.raw import open_raw, write_raw
 
 NIGHT = Time("2018-08-22T23:59:00", scale="utc")
 
@@ -286,6 +287,43 @@ def test_noise_buffer_slides():
         buffer.add((np.tile([0, 2 * scale], (4, 10))).astype(np.uint16))
     assert len(buffer) == 2
     assert buffer.std_adc == pytest.approx(np.full(4, 4.0))
+
+
+def test_noise_at_each_event(tmp_path):
+    """A pedestal event counts for those after it, not for itself; swapped pixels are put right."""
+    events = small_events(n=6)
+    events["bits"] = np.array([1, 8, 1, 1, 8, 1])
+    path = tmp_path / "a.fits.fz"
+    write_raw(path, **events)
+    swaps = ((np.array([0, 1]), np.array([4, 5])),)
+    calibration, _ = _flat(24, swaps=swaps)
+    order = np.array([4, 5, 2, 3, 0, 1, *range(6, 24)])
+    stds = events["waveforms"].std(axis=2)[:, order]
+    raw = open_raw(path)
+    buffer = first_pedestals(raw, calibration, length=1)
+    assert buffer.std_adc == pytest.approx(stds[1])
+    chunk = next(raw.chunks())
+    waveforms, _ = swap_modules(chunk.waveforms, chunk.baselines, swaps)
+    limit = float(np.median(stds[4]))
+    noise = noise_of_events(chunk, waveforms, buffer, dead_below_adc=limit)
+    used = stds[[1, 1, 1, 1, 1, 4]]
+    assert noise.variance_adc2 == pytest.approx(np.median(used**2, axis=1))
+    assert np.array_equal(noise.quiet, used < limit)
+    # without any pedestal event nothing is known
+    empty = noise_of_events(next(raw.chunks(1)), waveforms[:1], NoiseBuffer())
+    assert np.isnan(empty.variance_adc2).all()
+    assert not empty.quiet.any()
+
+
+def test_loss_of_each_event_is_its_own():
+    calibration, camera = _flat()
+    waveforms = np.full((3, 19, 50), 300, np.uint16)
+    baselines = np.full((3, 19), 200 * 16, np.uint16)
+    variance = np.array([np.nan, 50.0, 200.0])
+    got = extract_charges(waveforms, baselines, calibration, camera, variance_adc2=variance)
+    drop = voltage_drop(variance[1:], 22)
+    charge = got.charge_pe[:, 0]
+    assert charge[0] / charge[1:] == pytest.approx(drop, rel=1e-6)
 
 
 @pytest.mark.realdata()
