@@ -264,9 +264,12 @@ def _rows(data: Bytes, n_rows: int, length: int | None) -> tuple[Words, NDArray[
     step = 4 + size
     if n_rows * step > MAX_BLOCK + 4 * n_rows:
         raise BlockError("an array column begins with a senseless size")
-    whole = min(n_rows, len(data) // step)
-    table = np.zeros((n_rows, step), np.uint8)
-    table[:whole] = data[: whole * step].reshape(whole, step)
+    if len(data) == n_rows * step:
+        table = data.reshape(n_rows, step)
+    else:
+        whole = min(n_rows, len(data) // step)
+        table = np.zeros((n_rows, step), np.uint8)
+        table[:whole] = data[: whole * step].reshape(whole, step)
     sizes = np.ascontiguousarray(table[:, :4]).view("<i4")[:, 0]
     wrong = sizes != size
     if len(data) != n_rows * step:
