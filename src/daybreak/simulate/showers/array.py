@@ -92,6 +92,7 @@ def make_array(
             ]
         ),
         np.stack([transmission(one, altitude_rad) for one in telescopes]),
+        np.array(telescopes[0].field_ut) * 1e-6,
         _HEIGHT_STEP_M,
         pixel_grid(camera),
     )

@@ -50,6 +50,7 @@ class Array(NamedTuple):
     spread_ns: FloatArray
     sag: FloatArray
     transmission: FloatArray
+    field_t: FloatArray
     height_step_m: float
     grid: PixelGrid
 

@@ -18,9 +18,11 @@ from daybreak.simulate.showers.em_tables import RADIATION_LENGTH
 from daybreak.simulate.showers.optics import turned
 
 STACK = 4096
-_PHOTON, _ELECTRON = 0.0, 1.0
+_PHOTON, _ELECTRON, _POSITRON = 0.0, 1.0, 2.0
 #: energy that scatters an electron in one radiation length by one radian, per axis, MeV
 _SCATTERING_MEV = 13.6
+#: p = this * B * R
+_BEND_MEV_PER_T_M = 299.792458
 #: depth of a bin of the profile, g/cm2, vertical
 PROFILE_STEP = 10.0
 
@@ -80,10 +82,12 @@ def _push(stack, n, kind, energy, track, weight, thin_mev):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _electron(array, light, tables, stack, n, energy, weight, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+def _electron(array, light, tables, stack, n, kind, energy, weight, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
     """Follow an electron; photons that it radiates go on the stack."""
     x, y, z, ux, uy, uz, time, depth = track
     slope = air_at(depth)[1]
+    sign = _BEND_MEV_PER_T_M if kind == _POSITRON else -_BEND_MEV_PER_T_M
+    fx, fy, fz = sign * array.field_t[0], sign * array.field_t[1], sign * array.field_t[2]
     while True:
         threshold = ELECTRON_MEV / math.sqrt(2.0 * refractivity(slope))
         if energy <= threshold or uz > -0.1:
@@ -106,6 +110,12 @@ def _electron(array, light, tables, stack, n, energy, weight, track, bottom, thi
         if middle <= threshold:
             return n
         sigma = _SCATTERING_MEV / middle * math.sqrt(step / RADIATION_LENGTH)
+        # half of the bend by the Earth's field before the step's light, half after it
+        bend = 0.5 * length / middle
+        bx, by = bend * (uy * fz - uz * fy), bend * (uz * fx - ux * fz)
+        bz = bend * (ux * fy - uy * fx)
+        wx, wy, wz = ux, uy, uz
+        ux, uy, uz = ux + bx, uy + by, uz + bz
         start = (x, y, z, ux, uy, uz, time, 0.5 * (depth + lower))
         scattered_light(array, light, start, length, middle, 0.5 * sigma * sigma, weight)
         bin_ = int(0.5 * (depth + lower) / PROFILE_STEP)
@@ -114,12 +124,14 @@ def _electron(array, light, tables, stack, n, energy, weight, track, bottom, thi
         vx, vy, vz = turned(
             ux, uy, uz, sigma * np.random.standard_normal(), sigma * np.random.standard_normal()
         )
+        vx, vy, vz = vx + bx, vy + by, vz + bz
         # half of the step in the old direction and half in the new one
-        x += 0.5 * length * (ux + vx)
-        y += 0.5 * length * (uy + vy)
+        x += 0.5 * length * (wx + vx)
+        y += 0.5 * length * (wy + vy)
         z = below
         time += length / LIGHT_M_PER_NS
-        ux, uy, uz, depth = vx, vy, vz, lower
+        scale = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
+        ux, uy, uz, depth = vx * scale, vy * scale, vz * scale, lower
         energy -= step * loss
         if lower >= bottom:
             return n
@@ -151,7 +163,7 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
     stack
         Room for particles, shape (STACK, 11).
     kind
-        0 for a photon, 1 for an electron.
+        0 for a photon, 1 for an electron, 2 for a positron.
     energy_mev
         Of the first particle.
     track
@@ -174,9 +186,11 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
         kind, energy, weight = row[0], row[1], row[2]
         x, y, z, ux, uy, uz = row[3], row[4], row[5], row[6], row[7], row[8]
         time, depth = row[9], row[10]
-        if kind == _ELECTRON:
+        if kind != _PHOTON:
             track = (x, y, z, ux, uy, uz, time, depth)
-            n = _electron(array, light, tables, stack, n, energy, weight, track, bottom, thin_mev)
+            n = _electron(
+                array, light, tables, stack, n, kind, energy, weight, track, bottom, thin_mev
+            )
             continue
         if energy <= tables.cut_mev or uz > -0.1:
             continue
@@ -198,7 +212,7 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
         else:
             part = energy * _pair_fraction(energy)
             n = _push(stack, n, _ELECTRON, part, here, weight, thin_mev)
-            n = _push(stack, n, _ELECTRON, energy - part, here, weight, thin_mev)
+            n = _push(stack, n, _POSITRON, energy - part, here, weight, thin_mev)
     return first
 
 

@@ -175,6 +175,7 @@ def simulate_showers(
     position_angle: u.Quantity | None = None,
     viewcone: u.Quantity = 0.0 * u.deg,
     max_impact: u.Quantity = 300.0 * u.m,
+    around: u.Quantity = (0.0, 0.0) * u.m,
     seed: int = 1,
     thinning: float = 3e-4,
     keep_photons: bool = False,
@@ -204,7 +205,9 @@ def simulate_showers(
     viewcone
         If positive, directions are spread over a cone of this half opening around the pointing.
     max_impact
-        Cores are spread evenly over a circle of this radius around the middle of the array.
+        Cores are spread evenly over a circle of this radius on the ground.
+    around
+        Middle of that circle: x (north), y (west). Muons have to fall near a telescope.
     seed
         The same seed gives the same showers.
     thinning
@@ -239,6 +242,7 @@ def simulate_showers(
     )
     distance, turn = radius * np.sqrt(rng.random(n)), 2 * math.pi * rng.random(n)
     core = np.stack([distance * np.cos(turn), distance * np.sin(turn)], axis=1)
+    core += around.to_value(u.m)
     seeds = rng.integers(0, 2**32, size=n, dtype=np.uint32)
     chosen = tuple(telescopes)
     array = make_array(chosen, altitude, pointing)

@@ -32,6 +32,8 @@ class VirtualTelescope:
         x (north), y (west), z (up) in the array, m.
     site_height_m
         Height of z = 0 above sea level, m.
+    field_ut
+        The Earth's magnetic field: to the north, to the west, upwards, microtesla.
     mirror_radius_m, mirror_area_m2
         Radius of the dish, and its reflecting area without what is in the shadow.
     parabolic
@@ -48,8 +50,10 @@ class VirtualTelescope:
         Standard deviation of a single photo-electron's charge, in photo-electrons.
     crosstalk
         Mean number of further photo-electrons that one sets free.
-    n_samples
-        Samples of a waveform.
+    ac_coupled
+        The mean of the night sky's light is not in the baseline.
+    n_samples, trigger_sample
+        Samples of a waveform, and the sample at which the middle of a shower's light lies.
     counts_per_pe, baseline_counts, noise_counts
         Height of the pulse of one photo-electron, baseline, and electronic noise per sample.
     max_counts
@@ -65,6 +69,7 @@ class VirtualTelescope:
     camera: Camera
     position_m: tuple[float, float, float]
     site_height_m: float
+    field_ut: tuple[float, float, float]
     mirror_radius_m: float
     mirror_area_m2: float
     parabolic: bool
@@ -76,7 +81,9 @@ class VirtualTelescope:
     nsb_ghz: float
     charge_spread: float
     crosstalk: float
+    ac_coupled: bool
     n_samples: int
+    trigger_sample: float
     counts_per_pe: float
     baseline_counts: float
     noise_counts: float
@@ -161,6 +168,7 @@ def lst_like() -> tuple[VirtualTelescope, ...]:
             camera=_with_pulse(camera, 1.0, 1.8),
             position_m=(0.0, 0.0, 16.0),
             site_height_m=2184.0,
+            field_ut=(30.6, 0.0, -23.7),
             mirror_radius_m=11.5,
             mirror_area_m2=370.0,
             parabolic=True,
@@ -172,7 +180,9 @@ def lst_like() -> tuple[VirtualTelescope, ...]:
             nsb_ghz=0.25,
             charge_spread=0.45,
             crosstalk=0.0,
+            ac_coupled=True,
             n_samples=40,
+            trigger_sample=15.0,
             counts_per_pe=20.0,
             baseline_counts=400.0,
             noise_counts=3.5,
@@ -207,6 +217,7 @@ def sst1m_like() -> tuple[VirtualTelescope, ...]:
         camera=camera,
         position_m=(71.0, 30.0, 0.0),
         site_height_m=510.0,
+        field_ut=(20.1, 0.0, -44.6),
         mirror_radius_m=2.0,
         mirror_area_m2=7.0,
         parabolic=False,
@@ -218,7 +229,9 @@ def sst1m_like() -> tuple[VirtualTelescope, ...]:
         nsb_ghz=0.10,
         charge_spread=0.10,
         crosstalk=0.08,
+        ac_coupled=False,
         n_samples=50,
+        trigger_sample=18.0,
         counts_per_pe=5.0,
         baseline_counts=300.0,
         noise_counts=1.4,
