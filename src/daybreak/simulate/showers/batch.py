@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from daybreak.simulate.showers.atmosphere import depth_at
+from daybreak.simulate.showers.atmosphere import air_at, depth_at, refractivity
 from daybreak.simulate.showers.cherenkov import ELECTRON_MEV, Array, Light
 from daybreak.simulate.showers.electromagnetic import (
     PROFILE_STEP,
@@ -94,9 +94,7 @@ def _room(size: int, axis: FloatArray, bottom: float) -> Light:
 
 def _tables(array: Array) -> EmTables:
     """Photons below the lowest Cherenkov threshold of an electron are of no use."""
-    density = (depth_at(array.place_m[:, 2].min()) + 186.5562) / 9941.8638
-    from daybreak.simulate.showers.atmosphere import refractivity
-
+    density = air_at(depth_at(array.place_m[:, 2].min()))[1]
     threshold = ELECTRON_MEV / np.sqrt(2.0 * refractivity(density))
     return em_tables(float(np.round(threshold, 1)))
 

@@ -87,10 +87,9 @@ def bessel_i0e(x):  # type: ignore[no-untyped-def]
             )
         )
     t = 3.75 / x
-    return (
-        0.39894228
-        + t * (0.01328592 + t * (0.00225319 + t * (-0.00157565 + t * (0.00916281 - t * 0.02057706))))
-    ) / math.sqrt(x)
+    tail = 0.00916281 + t * (-0.02057706 + t * (0.02635537 + t * (-0.01647633 + t * 0.00392377)))
+    rest = 0.01328592 + t * (0.00225319 + t * (-0.00157565 + t * tail))
+    return (0.39894228 + t * rest) / math.sqrt(x)
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import njit
 
-from daybreak.simulate.showers.atmosphere import LIGHT_M_PER_NS, air_at, depth_at, refractivity
+from daybreak.simulate.showers.atmosphere import LIGHT_M_PER_NS, air_at, refractivity
 from daybreak.simulate.showers.cherenkov import ELECTRON_MEV, scattered_light
 from daybreak.simulate.showers.em_tables import RADIATION_LENGTH
 from daybreak.simulate.showers.optics import turned
@@ -264,5 +264,3 @@ def maximum_depth(profile, uz):  # type: ignore[no-untyped-def]
             shift = 0.5 * (smooth[top - 1] - smooth[top + 1]) / bend
     return (top + 0.5 + shift) * PROFILE_STEP / -uz
 
-
-__all__ = ["PROFILE_STEP", "STACK", "cascade", "depth_at", "maximum_depth", "start_above"]

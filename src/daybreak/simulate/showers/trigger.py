@@ -15,8 +15,8 @@ _BINS = 64
 def patch_trigger(pixel, time_ns, image, indptr, indices, threshold_pe, window_ns, nsb_ghz):  # type: ignore[no-untyped-def]
     """Whether any patch has enough photo-electrons above the mean of the sky within the window.
 
-    The sky is drawn once for each patch that has light of the shower near the threshold; patches
-    with light of the sky alone never fire.
+    The sky is drawn once for each pixel of a patch that has light of the shower near the threshold;
+    patches with light of the sky alone never fire.
 
     Parameters
     ----------
@@ -48,6 +48,8 @@ def patch_trigger(pixel, time_ns, image, indptr, indices, threshold_pe, window_n
         if 0 <= bin_ < _BINS:
             rows[pixel[k], bin_] += 1
     total = np.empty(_BINS, dtype=np.int32)
+    each = nsb_ghz * window_ns
+    night = np.full(count, -1.0)
     for i in range(count):
         charge = image[i]
         for k in range(indptr[i], indptr[i + 1]):
@@ -55,14 +57,18 @@ def patch_trigger(pixel, time_ns, image, indptr, indices, threshold_pe, window_n
         if charge < least:
             continue
         total[:] = rows[i]
-        members = 1
+        if night[i] < 0.0:
+            night[i] = np.random.poisson(each)
+        excess = night[i] - each
         for k in range(indptr[i], indptr[i + 1]):
-            total += rows[indices[k]]
-            members += 1
+            j = indices[k]
+            total += rows[j]
+            if night[j] < 0.0:
+                night[j] = np.random.poisson(each)
+            excess += night[j] - each
         best = 0
         for j in range(_BINS - _PER_WINDOW + 1):
             best = max(best, total[j : j + _PER_WINDOW].sum())
-        mean = members * nsb_ghz * window_ns
-        if best + np.random.poisson(mean) - mean >= threshold_pe:
+        if best + excess >= threshold_pe:
             return True
     return False

@@ -55,10 +55,9 @@ def _add(row, table, peak, place, charge):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fill(samples, offset, pixel, place, shape, table, peak, numbers, seed):  # type: ignore[no-untyped-def]
-    """All events; shape = (pixels, sky per sample) and numbers = (spread, crosstalk, ...)."""
+def _fill(samples, offset, pixel, place, sky, table, peak, numbers, seed):  # type: ignore[no-untyped-def]
+    """All events; sky is photo-electrons per pixel and sample."""
     spread, crosstalk, counts, noise, base = numbers
-    sky = shape
     count = samples.shape[2]
     before = table.shape[1] - peak
     span = count + before + peak
@@ -240,7 +239,9 @@ def extraction(telescope: VirtualTelescope) -> tuple[float, float]:
     response = np.convolve(pulse, np.ones(width))
     inside = float(response.max())
     sky = float(np.sum((response / inside) ** 2)) * step
-    noise = telescope.noise_counts * math.sqrt(width) / (telescope.counts_per_pe * inside)
+    # rounding to whole counts adds a variance of 1/12
+    per_sample = math.sqrt(telescope.noise_counts**2 + 1.0 / 12.0)
+    noise = per_sample * math.sqrt(width) / (telescope.counts_per_pe * inside)
     return sky, noise
 
 
@@ -250,7 +251,7 @@ def images_from_photons(
     """Charges and times as an extractor would find them, without waveforms.
 
     The charge is that of the shower's photo-electrons, with their spread, plus a Poisson number of
-    the sky's less its mean, plus electronic noise. The time is the mean of the shower's and the
+    the sky's less its mean, with crosstalk, plus electronic noise. The time is the mean of the shower's and the
     sky's photo-electrons. A search for the largest peak would raise the charge of empty pixels;
     this is not in it.
 
@@ -273,19 +274,18 @@ def images_from_photons(
     rng = np.random.default_rng(seed)
     step = 1.0 / model.camera.sampling_rate_ghz
     sky_ns, noise = extraction(model)
-    number = image + rng.poisson(image * model.crosstalk / (1 - model.crosstalk))
-    excess = 1.0 + model.charge_spread**2
-    signal = number + model.charge_spread * np.sqrt(number) * rng.standard_normal(image.shape)
-    signal = np.maximum(signal, 0.0) / _mean_charge(model)
-    mean_sky = model.nsb_ghz * sky_ns * excess
+    further = model.crosstalk / (1.0 - model.crosstalk)
+    mean_sky = model.nsb_ghz * sky_ns
     sky = rng.poisson(mean_sky, size=image.shape)
-    charge = signal + sky - mean_sky + noise * rng.standard_normal(image.shape)
+    number = image + sky
+    number = number + rng.poisson(number * further)
+    charge = number + model.charge_spread * np.sqrt(number) * rng.standard_normal(image.shape)
+    charge += noise * rng.standard_normal(image.shape) - mean_sky * (1.0 + further)
     total = image.sum(axis=1)
     weighted = np.where(image > 0, image * np.nan_to_num(mean_time), 0.0).sum(axis=1)
     middle = weighted / np.maximum(total, 1)
     start = (model.trigger_sample + rng.random(len(image)) - 0.5) * step - middle
-    sky_time = rng.random(image.shape) * model.n_samples * step
-    near = np.clip(sky_time, 0, None)
+    near = rng.random(image.shape) * model.n_samples * step
     shower = np.where(image > 0, np.nan_to_num(mean_time) + start[:, None], near)
     around = shower + (rng.random(image.shape) - 0.5) * model.extraction_window_ns
     time = np.where(image > 0, (image * shower + sky * around) / np.maximum(image + sky, 1), near)
