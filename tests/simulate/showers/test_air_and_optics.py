@@ -90,7 +90,12 @@ def test_bessel(x):
 
 def test_pixels_are_the_nearest():
     camera = hexagonal_camera(
-        "c", n_pixels=331, pitch_m=0.05, focal_length_m=28.0, sampling_rate_ghz=1.0, rotation_rad=0.3
+        "c",
+        n_pixels=331,
+        pitch_m=0.05,
+        focal_length_m=28.0,
+        sampling_rate_ghz=1.0,
+        rotation_rad=0.3,
     )
     grid = optics.pixel_grid(camera)
     rng = np.random.default_rng(3)

@@ -35,7 +35,7 @@ def transmission(telescope: VirtualTelescope, altitude_rad: float) -> NDArray[np
     heights = np.arange(0.0, _TOP_M + _HEIGHT_STEP_M, _HEIGHT_STEP_M)
     depth = optical_depth(telescope.wavelength_nm, heights, telescope.height_m)
     weight = telescope.efficiency / telescope.wavelength_nm**2
-    return np.exp(-depth / math.sin(altitude_rad)) @ weight / weight.sum()
+    return np.asarray(np.exp(-depth / math.sin(altitude_rad)) @ weight / weight.sum())
 
 
 def make_array(

@@ -72,7 +72,7 @@ def air_at(depth):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def refractivity(slope):  # type: ignore[no-untyped-def]
-    """n - 1 of air.
+    """Refractivity of air, n - 1.
 
     Parameters
     ----------

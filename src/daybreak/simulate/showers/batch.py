@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 def _one(array, light, tables, stacks, primary, energy_tev, ground, thinning, seed):  # type: ignore[no-untyped-def]
     """One primary; ground is its height above sea level."""
     np.random.seed(seed)
-    light.count[0] = 0
+    light.found[0] = 0
     light.profile[:] = 0.0
     axis = light.axis
     bottom = depth_at(ground)
@@ -161,7 +161,7 @@ def run_batch(
                 thinning,
                 seeds[i],
             )
-            found = int(light.count[0])
+            found = int(light.found[0])
             if found <= len(light.pixel):
                 break
             # the same event again, with the same numbers and more room

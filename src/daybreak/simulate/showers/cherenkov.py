@@ -61,7 +61,7 @@ class Light(NamedTuple):
     telescope: NDArray[np.int32]
     pixel: NDArray[np.int32]
     time_ns: NDArray[np.float32]
-    count: NDArray[np.int64]
+    found: NDArray[np.int64]
     axis: FloatArray
     profile: FloatArray
 
@@ -144,8 +144,8 @@ def detect(array, light, tel, vx, vy, vz, time_ns):  # type: ignore[no-untyped-d
     pixel = find_pixel(array.grid, x, y)
     if pixel < 0:
         return
-    n = light.count[0]
-    light.count[0] += 1
+    n = light.found[0]
+    light.found[0] += 1
     if n >= light.pixel.shape[0]:
         return
     time = time_ns + array.spread_ns[tel] * np.random.standard_normal()

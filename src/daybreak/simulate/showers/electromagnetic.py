@@ -114,7 +114,7 @@ def _electron(array, light, tables, stack, n, kind, energy, weight, track, botto
         bend = 0.5 * length / middle
         bx, by = bend * (uy * fz - uz * fy), bend * (uz * fx - ux * fz)
         bz = bend * (ux * fy - uy * fx)
-        wx, wy, wz = ux, uy, uz
+        wx, wy = ux, uy
         ux, uy, uz = ux + bx, uy + by, uz + bz
         start = (x, y, z, ux, uy, uz, time, 0.5 * (depth + lower))
         scattered_light(array, light, start, length, middle, 0.5 * sigma * sigma, weight)
@@ -263,4 +263,3 @@ def maximum_depth(profile, uz):  # type: ignore[no-untyped-def]
         if bend < 0.0:
             shift = 0.5 * (smooth[top - 1] - smooth[top + 1]) / bend
     return (top + 0.5 + shift) * PROFILE_STEP / -uz
-

@@ -81,8 +81,8 @@ def find_pixel(grid, x_m, y_m):  # type: ignore[no-untyped-def]
     int
         Number of the pixel, or -1.
     """
-    i = int(math.floor((x_m - grid.low_m) / grid.step_m))
-    j = int(math.floor((y_m - grid.low_m) / grid.step_m))
+    i = math.floor((x_m - grid.low_m) / grid.step_m)
+    j = math.floor((y_m - grid.low_m) / grid.step_m)
     if i < 0 or j < 0 or i >= grid.cell.shape[0] or j >= grid.cell.shape[1]:
         return -1
     first = grid.cell[i, j]

@@ -141,7 +141,7 @@ def _with_pulse(camera: Camera, rise_ns: float, fall_ns: float) -> Camera:
     return replace(camera, pulse_time_ns=time, pulse=height[None, :])
 
 
-def _curve(points: dict[float, float], factor: float) -> tuple[FloatArray, FloatArray]:
+def _curve(points: dict[int, float], factor: float) -> tuple[FloatArray, FloatArray]:
     wavelength = np.arange(280.0, 701.0, 5.0)
     given = np.array(sorted(points))
     value = np.interp(wavelength, given, [points[w] for w in given], left=0.0, right=0.0)
@@ -202,7 +202,11 @@ def sst1m_like() -> tuple[VirtualTelescope, ...]:
     """
     camera = _with_pulse(
         hexagonal_camera(
-            "DigiCam-like", n_pixels=1296, pitch_m=0.0243, focal_length_m=5.6, sampling_rate_ghz=0.25
+            "DigiCam-like",
+            n_pixels=1296,
+            pitch_m=0.0243,
+            focal_length_m=5.6,
+            sampling_rate_ghz=0.25,
         ),
         4.0,
         12.0,

@@ -44,7 +44,7 @@ def patch_trigger(pixel, time_ns, image, indptr, indices, threshold_pe, window_n
     start = np.median(time_ns) - 0.5 * _BINS * step
     rows = np.zeros((count, _BINS), dtype=np.int32)
     for k in range(pixel.shape[0]):
-        bin_ = int(math.floor((time_ns[k] - start) / step))
+        bin_ = math.floor((time_ns[k] - start) / step)
         if 0 <= bin_ < _BINS:
             rows[pixel[k], bin_] += 1
     total = np.empty(_BINS, dtype=np.int32)

@@ -46,7 +46,7 @@ def _charge(spread, crosstalk):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _add(row, table, peak, place, charge):  # type: ignore[no-untyped-def]
     """Add a pulse; place is in samples."""
-    first = int(math.floor(place))
+    first = math.floor(place)
     phase = int((place - first) * _PHASES)
     low = first - peak
     for k in range(table.shape[1]):
@@ -156,7 +156,7 @@ def make_waveforms(
     rate = model.camera.sampling_rate_ghz
     jitter = np.random.default_rng(seed).random(len(events)) - 0.5
     start = model.trigger_sample + jitter - _middle(photons) * rate
-    place = photons.time_ns * rate + np.repeat(start, np.diff(photons.offset))
+    place = photons.time_ns.astype(np.float64) * rate + np.repeat(start, np.diff(photons.offset))
     return _read(model, photons.offset, photons.pixel, place, seed, digitise)
 
 
@@ -250,9 +250,9 @@ def images_from_photons(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Charges and times as an extractor would find them, without waveforms.
 
-    The charge is that of the shower's photo-electrons, with their spread, plus a Poisson number of
-    the sky's less its mean, with crosstalk, plus electronic noise. The time is the mean of the shower's and the
-    sky's photo-electrons. A search for the largest peak would raise the charge of empty pixels;
+    The charge is that of the shower's photo-electrons and a Poisson number of the sky's, with their
+    spread and crosstalk, less the sky's mean, plus electronic noise. The time is the mean of the
+    shower's and the sky's photo-electrons. A search for the largest peak would raise the charge of empty pixels;
     this is not in it.
 
     Parameters
