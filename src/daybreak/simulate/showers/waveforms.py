@@ -252,8 +252,8 @@ def images_from_photons(
 
     The charge is that of the shower's photo-electrons and a Poisson number of the sky's, with their
     spread and crosstalk, less the sky's mean, plus electronic noise. The time is the mean of the
-    shower's and the sky's photo-electrons. A search for the largest peak would raise the charge of empty pixels;
-    this is not in it.
+    shower's and the sky's photo-electrons. A search for the largest peak would raise the charge of
+    empty pixels; this is not in it.
 
     Parameters
     ----------
