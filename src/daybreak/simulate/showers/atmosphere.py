@@ -71,6 +71,26 @@ def air_at(depth):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def density_at(depth):  # type: ignore[no-untyped-def]
+    """Density where the vertical depth has a value.
+
+    Parameters
+    ----------
+    depth
+        Vertical depth, g/cm2, positive.
+
+    Returns
+    -------
+    float
+        g/cm2/m.
+    """
+    layer = 3
+    while layer > 0 and depth > _BORDER_DEPTH[layer]:
+        layer -= 1
+    return (depth - _A[layer]) / _C_M[layer]
+
+
+@njit(cache=True, nogil=True)
 def refractivity(slope):  # type: ignore[no-untyped-def]
     """Refractivity of air, n - 1.
 

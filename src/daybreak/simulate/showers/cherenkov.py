@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from daybreak.simulate.showers.atmosphere import (
     LIGHT_M_PER_NS,
     air_at,
+    density_at,
     mean_refractivity,
     refractivity,
 )
@@ -200,7 +201,7 @@ def scattered_light(array, light, track, length_m, energy_mev, sigma2, weight): 
         How many electrons this one stands for.
     """
     x, y, z, ux, uy, uz, time_ns, depth = track
-    height, slope = air_at(depth)
+    slope = density_at(depth)
     sin2 = 2.0 * refractivity(slope) - (ELECTRON_MEV / energy_mev) ** 2
     if sin2 <= 0.0:
         return
@@ -232,7 +233,7 @@ def scattered_light(array, light, track, length_m, energy_mev, sigma2, weight): 
         density = math.exp(-0.5 * off * off / variance) * bessel_i0e(alpha * theta / variance)
         # the solid angle of the mirror times the density, which is per 2 pi variance
         mean = 0.5 * radius2 / distance2 / variance * density * view
-        mean *= emitted * array.gain[tel] * passed(array, tel, height)
+        mean *= emitted * array.gain[tel] * passed(array, tel, mz)
         for _ in range(poisson(mean)):
             part = np.random.random() * length_m
             ring = array.radius_m[tel] * math.sqrt(np.random.random())

@@ -28,11 +28,12 @@ PROFILE_STEP = 10.0
 
 
 @njit(cache=True, nogil=True)
-def _look(table, energy_mev):  # type: ignore[no-untyped-def]
+def _look_both(first, second, energy_mev):  # type: ignore[no-untyped-def]
     place = (math.log10(energy_mev) - 1.0) * 40.0
-    i = min(max(int(place), 0), table.shape[0] - 2)
+    i = min(max(int(place), 0), first.shape[0] - 2)
     f = min(max(place - i, 0.0), 1.0)
-    return (1.0 - f) * table[i] + f * table[i + 1]
+    g = 1.0 - f
+    return g * first[i] + f * first[i + 1], g * second[i] + f * second[i + 1]
 
 
 @njit(cache=True, nogil=True)
@@ -92,8 +93,7 @@ def _electron(array, light, tables, stack, n, kind, energy, weight, track, botto
         threshold = ELECTRON_MEV / math.sqrt(2.0 * refractivity(slope))
         if energy <= threshold or uz > -0.1:
             return n
-        loss = _look(tables.loss, energy)
-        hard = _look(tables.hard, energy)
+        loss, hard = _look_both(tables.loss, tables.hard, energy)
         step = min(0.25 * RADIATION_LENGTH, 0.25 * energy / loss)
         radiates = False
         if hard > 0.0:
@@ -194,7 +194,8 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
             continue
         if energy <= tables.cut_mev or uz > -0.1:
             continue
-        step = -math.log(1.0 - np.random.random()) * _look(tables.path, energy)
+        path, scattered = _look_both(tables.path, tables.compton, energy)
+        step = -math.log(1.0 - np.random.random()) * path
         depth -= step * uz
         if depth >= bottom:
             continue
@@ -205,7 +206,7 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
         if first == 0.0:
             first = z
         here = (x, y, z, ux, uy, uz, time, depth)
-        if np.random.random() < _look(tables.compton, energy):
+        if np.random.random() < scattered:
             kept = energy * _compton_fraction(energy)
             n = _push(stack, n, _PHOTON, kept, here, weight, thin_mev)
             n = _push(stack, n, _ELECTRON, energy - kept, here, weight, thin_mev)
