@@ -68,7 +68,7 @@ def opened(data_root, name):
 def test_charge_and_place_of_muon_rings(data_root):
     ratio, shift = [], []
     with opened(data_root, "lst_muons.simtel.zst") as source:
-        camera = camera_of(source.subarray.tel[1], 29.3)
+        camera = camera_of(source.subarray.tel[1], 28.0)
         one = dataclasses.replace(
             lst_like()[0], camera=camera, site_height_m=2180.0, position_m=(0.0, 0.0, 16.0)
         )

@@ -117,7 +117,9 @@ def _electron(array, light, tables, stack, n, kind, energy, weight, track, botto
         wx, wy = ux, uy
         ux, uy, uz = ux + bx, uy + by, uz + bz
         start = (x, y, z, ux, uy, uz, time, 0.5 * (depth + lower))
-        scattered_light(array, light, start, length, middle, 0.5 * sigma * sigma, weight)
+        # the variance of the direction grows along the step: take that of a random place of it
+        variance = np.random.random() * sigma * sigma
+        scattered_light(array, light, start, length, middle, variance, weight)
         bin_ = int(0.5 * (depth + lower) / PROFILE_STEP)
         if bin_ < light.profile.shape[0]:
             light.profile[bin_] += weight * step
