@@ -12,8 +12,13 @@ import pytest
 from daybreak.images import kernels
 from daybreak.neutrino.likelihood import compiled as likelihood
 from daybreak.products import compiled
+from daybreak.simulate.showers import kernels as showers
 
-FAMILIES = {"images": kernels.FAMILY, "likelihood": likelihood.FAMILY}
+FAMILIES = {
+    "images": kernels.FAMILY,
+    "likelihood": likelihood.FAMILY,
+    "showers": showers.FAMILY,
+}
 
 
 @pytest.fixture(autouse=True)

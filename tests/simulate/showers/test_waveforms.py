@@ -182,7 +182,7 @@ def test_sky_helps_or_hinders_near_the_threshold():
 
 def test_more_energy_more_triggers():
     part = []
-    for energy in (0.01, 0.05, 0.3):
+    for energy in (0.004, 0.02, 0.3):
         events = simulate_showers(
             "gamma", 80, telescopes=lst_like(), energy=energy * u.TeV, max_impact=120 * u.m
         )

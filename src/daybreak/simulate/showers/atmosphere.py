@@ -8,10 +8,12 @@ is proportional to density, 2.83e-4 at sea level.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from daybreak.simulate.showers.kernels import compiled
 
 #: lower border of each layer, m
 _BASE_M = np.array([0.0, 4.0e3, 10.0e3, 40.0e3])
@@ -29,8 +31,8 @@ LIGHT_M_PER_NS = 0.299792458
 FloatArray = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
-def depth_at(height_m):  # type: ignore[no-untyped-def]
+@compiled
+def depth_at(height_m: Any) -> Any:
     """Vertical depth above a height.
 
     Parameters
@@ -49,8 +51,8 @@ def depth_at(height_m):  # type: ignore[no-untyped-def]
     return _A[layer] + _B[layer] * math.exp(-height_m / _C_M[layer])
 
 
-@njit(cache=True, nogil=True)
-def air_at(depth):  # type: ignore[no-untyped-def]
+@compiled
+def air_at(depth: Any) -> Any:
     """Height and density where the vertical depth has a value.
 
     Parameters
@@ -70,8 +72,8 @@ def air_at(depth):  # type: ignore[no-untyped-def]
     return -_C_M[layer] * math.log(above / _B[layer]), above / _C_M[layer]
 
 
-@njit(cache=True, nogil=True)
-def density_at(depth):  # type: ignore[no-untyped-def]
+@compiled
+def density_at(depth: Any) -> Any:
     """Density where the vertical depth has a value.
 
     Parameters
@@ -90,8 +92,8 @@ def density_at(depth):  # type: ignore[no-untyped-def]
     return (depth - _A[layer]) / _C_M[layer]
 
 
-@njit(cache=True, nogil=True)
-def refractivity(slope):  # type: ignore[no-untyped-def]
+@compiled
+def refractivity(slope: Any) -> Any:
     """Refractivity of air, n - 1.
 
     Parameters
@@ -102,8 +104,8 @@ def refractivity(slope):  # type: ignore[no-untyped-def]
     return _PER_DEPTH_SLOPE * slope
 
 
-@njit(cache=True, nogil=True)
-def mean_refractivity(depth_above, depth_below, height_m):  # type: ignore[no-untyped-def]
+@compiled
+def mean_refractivity(depth_above: Any, depth_below: Any, height_m: Any) -> Any:
     """Mean of n - 1 along a straight line: its integral follows from the depth that is crossed.
 
     Parameters

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from daybreak.simulate.showers.atmosphere import air_at, depth_at, refractivity
@@ -19,6 +18,7 @@ from daybreak.simulate.showers.electromagnetic import (
 )
 from daybreak.simulate.showers.em_tables import EmTables, em_tables
 from daybreak.simulate.showers.hadron import HADRON_STACK, hadron_shower
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.muon import MUON_GEV, fly
 from daybreak.simulate.showers.telescope import VirtualTelescope
 from daybreak.simulate.showers.trigger import patch_trigger
@@ -43,8 +43,18 @@ class Batch(NamedTuple):
     photons: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]] | None
 
 
-@njit(cache=True, nogil=True)
-def _one(array, light, tables, stacks, primary, energy_tev, ground, thinning, seed):  # type: ignore[no-untyped-def]
+@compiled
+def _one(
+    array: Any,
+    light: Any,
+    tables: Any,
+    stacks: Any,
+    primary: Any,
+    energy_tev: Any,
+    ground: Any,
+    thinning: Any,
+    seed: Any,
+) -> Any:
     """One primary; ground is its height above sea level."""
     np.random.seed(seed)
     light.found[0] = 0
@@ -70,8 +80,8 @@ def _one(array, light, tables, stacks, primary, energy_tev, ground, thinning, se
     return first, maximum_depth(light.profile, uz)
 
 
-@njit(cache=True, nogil=True)
-def _sort(light, n, images, times):  # type: ignore[no-untyped-def]
+@compiled
+def _sort(light: Any, n: Any, images: Any, times: Any) -> Any:
     """Sum photo-electrons per telescope and pixel, and the mean of their times."""
     for k in range(n):
         images[light.telescope[k], light.pixel[k]] += 1

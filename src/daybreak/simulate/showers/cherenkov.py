@@ -13,10 +13,9 @@ straight: the part of a ring that falls on the mirror is exact geometry.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from daybreak.simulate.showers.atmosphere import (
@@ -26,6 +25,7 @@ from daybreak.simulate.showers.atmosphere import (
     mean_refractivity,
     refractivity,
 )
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.optics import PixelGrid, find_pixel
 
 FloatArray = NDArray[np.float64]
@@ -67,8 +67,8 @@ class Light(NamedTuple):
     profile: FloatArray
 
 
-@njit(cache=True, nogil=True)
-def bessel_i0e(x):  # type: ignore[no-untyped-def]
+@compiled
+def bessel_i0e(x: Any) -> Any:
     """exp(-x) I0(x), Abramowitz and Stegun 9.8.1 and 9.8.2.
 
     Parameters
@@ -93,8 +93,8 @@ def bessel_i0e(x):  # type: ignore[no-untyped-def]
     return (0.39894228 + t * rest) / math.sqrt(x)
 
 
-@njit(cache=True, nogil=True)
-def poisson(mean):  # type: ignore[no-untyped-def]
+@compiled
+def poisson(mean: Any) -> Any:
     """A Poisson number; fast where it is nearly always 0.
 
     Parameters
@@ -117,8 +117,8 @@ def poisson(mean):  # type: ignore[no-untyped-def]
     return np.random.poisson(mean)
 
 
-@njit(cache=True, nogil=True)
-def detect(array, light, tel, vx, vy, vz, time_ns):  # type: ignore[no-untyped-def]
+@compiled
+def detect(array: Any, light: Any, tel: Any, vx: Any, vy: Any, vz: Any, time_ns: Any) -> Any:
     """Put one photo-electron into a camera.
 
     Parameters
@@ -159,8 +159,8 @@ def detect(array, light, tel, vx, vy, vz, time_ns):  # type: ignore[no-untyped-d
     light.time_ns[n] = time - ahead / LIGHT_M_PER_NS
 
 
-@njit(cache=True, nogil=True)
-def passed(array, tel, height_m):  # type: ignore[no-untyped-def]
+@compiled
+def passed(array: Any, tel: Any, height_m: Any) -> Any:
     """Mean transmission from a height to a telescope, at the zenith angle of its pointing.
 
     Parameters
@@ -180,8 +180,10 @@ def passed(array, tel, height_m):  # type: ignore[no-untyped-def]
     return (1.0 - f) * array.transmission[tel, i] + f * array.transmission[tel, i + 1]
 
 
-@njit(cache=True, nogil=True)
-def scattered_light(array, light, track, length_m, energy_mev, sigma2, weight):  # type: ignore[no-untyped-def]
+@compiled
+def scattered_light(
+    array: Any, light: Any, track: Any, length_m: Any, energy_mev: Any, sigma2: Any, weight: Any
+) -> Any:
     """Light of a step of an electron.
 
     Parameters
@@ -251,8 +253,8 @@ def scattered_light(array, light, track, length_m, energy_mev, sigma2, weight): 
             detect(array, light, tel, vx, vy, vz, arrival)
 
 
-@njit(cache=True, nogil=True)
-def straight_light(array, light, track, length_m, gamma):  # type: ignore[no-untyped-def]
+@compiled
+def straight_light(array: Any, light: Any, track: Any, length_m: Any, gamma: Any) -> Any:
     """Light of a straight step of a heavy particle: the part of its ring that meets the mirror.
 
     Parameters

@@ -8,13 +8,14 @@ scattered. Below an energy that grows with the primary's, one of several particl
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 
 from daybreak.simulate.showers.atmosphere import LIGHT_M_PER_NS, air_at, refractivity
 from daybreak.simulate.showers.cherenkov import ELECTRON_MEV, scattered_light
 from daybreak.simulate.showers.em_tables import RADIATION_LENGTH
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.optics import turned
 
 STACK = 4096
@@ -27,8 +28,8 @@ _BEND_MEV_PER_T_M = 299.792458
 PROFILE_STEP = 10.0
 
 
-@njit(cache=True, nogil=True)
-def _look_both(first, second, energy_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _look_both(first: Any, second: Any, energy_mev: Any) -> Any:
     place = (math.log10(energy_mev) - 1.0) * 40.0
     i = min(max(int(place), 0), first.shape[0] - 2)
     f = min(max(place - i, 0.0), 1.0)
@@ -36,8 +37,8 @@ def _look_both(first, second, energy_mev):  # type: ignore[no-untyped-def]
     return g * first[i] + f * first[i + 1], g * second[i] + f * second[i + 1]
 
 
-@njit(cache=True, nogil=True)
-def _pair_fraction(energy_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _pair_fraction(energy_mev: Any) -> Any:
     """Fraction of one electron: 1 - 4/3 x (1 - x), full screening; even below 50 MeV."""
     while True:
         x = np.random.random()
@@ -45,8 +46,8 @@ def _pair_fraction(energy_mev):  # type: ignore[no-untyped-def]
             return x
 
 
-@njit(cache=True, nogil=True)
-def _compton_fraction(energy_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _compton_fraction(energy_mev: Any) -> Any:
     """What the photon keeps: Klein and Nishina's 1/f + f without the small term in the angle."""
     least = 1.0 / (1.0 + 2.0 * energy_mev / ELECTRON_MEV)
     a, b = -math.log(least), 0.5 * (1.0 - least * least)
@@ -55,8 +56,8 @@ def _compton_fraction(energy_mev):  # type: ignore[no-untyped-def]
     return math.sqrt(least * least + (1.0 - least * least) * np.random.random())
 
 
-@njit(cache=True, nogil=True)
-def _photon_fraction(least):  # type: ignore[no-untyped-def]
+@compiled
+def _photon_fraction(least: Any) -> Any:
     """Fraction of a bremsstrahlung photon above the least: (4/3 - 4/3 v + v**2) / v."""
     while True:
         v = least ** (1.0 - np.random.random())
@@ -64,8 +65,10 @@ def _photon_fraction(least):  # type: ignore[no-untyped-def]
             return v
 
 
-@njit(cache=True, nogil=True)
-def _push(stack, n, kind, energy, track, weight, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _push(
+    stack: Any, n: Any, kind: Any, energy: Any, track: Any, weight: Any, thin_mev: Any
+) -> Any:
     """Put a particle on the stack, or let another one stand for it."""
     wanted = thin_mev / energy
     if wanted > weight:
@@ -82,8 +85,20 @@ def _push(stack, n, kind, energy, track, weight, thin_mev):  # type: ignore[no-u
     return n + 1
 
 
-@njit(cache=True, nogil=True)
-def _electron(array, light, tables, stack, n, kind, energy, weight, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _electron(
+    array: Any,
+    light: Any,
+    tables: Any,
+    stack: Any,
+    n: Any,
+    kind: Any,
+    energy: Any,
+    weight: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """Follow an electron; photons that it radiates go on the stack."""
     x, y, z, ux, uy, uz, time, depth = track
     slope = air_at(depth)[1]
@@ -152,8 +167,18 @@ def _electron(array, light, tables, stack, n, kind, energy, weight, track, botto
                 weight = wanted
 
 
-@njit(cache=True, nogil=True)
-def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def cascade(
+    array: Any,
+    light: Any,
+    tables: Any,
+    stack: Any,
+    kind: Any,
+    energy_mev: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """Follow a cascade down.
 
     Parameters
@@ -219,8 +244,10 @@ def cascade(array, light, tables, stack, kind, energy_mev, track, bottom, thin_m
     return first
 
 
-@njit(cache=True, nogil=True)
-def start_above(depth, ux, uy, uz, core_x, core_y, core_z):  # type: ignore[no-untyped-def]
+@compiled
+def start_above(
+    depth: Any, ux: Any, uy: Any, uz: Any, core_x: Any, core_y: Any, core_z: Any
+) -> Any:
     """A track on the axis at a depth, timed so that the axis meets the core at time 0.
 
     Parameters
@@ -238,8 +265,8 @@ def start_above(depth, ux, uy, uz, core_x, core_y, core_z):  # type: ignore[no-u
     return (x, y, z, ux, uy, uz, -length / LIGHT_M_PER_NS, depth)
 
 
-@njit(cache=True, nogil=True)
-def maximum_depth(profile, uz):  # type: ignore[no-untyped-def]
+@compiled
+def maximum_depth(profile: Any, uz: Any) -> Any:
     """Slant depth of the maximum of a profile: the top of a parabola through smoothed bins.
 
     Parameters

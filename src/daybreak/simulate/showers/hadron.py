@@ -9,11 +9,12 @@ interact or decay to muons. Kaons, diffraction and nuclear fragments are left ou
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 
 from daybreak.simulate.showers.electromagnetic import cascade
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.muon import (
     MUON_GEV,
     PION_DECAY_M,
@@ -34,8 +35,8 @@ _LEAST_PION = 0.4
 _TRANSVERSE_GEV = 0.17
 
 
-@njit(cache=True, nogil=True)
-def interaction_length(kind, energy_gev):  # type: ignore[no-untyped-def]
+@compiled
+def interaction_length(kind: Any, energy_gev: Any) -> Any:
     """Mean free path in air: cross sections rise by about 6 % per decade above 100 GeV.
 
     Parameters
@@ -54,8 +55,8 @@ def interaction_length(kind, energy_gev):  # type: ignore[no-untyped-def]
     return length / (1.0 + 0.06 * max(math.log10(energy_gev / 100.0), 0.0))
 
 
-@njit(cache=True, nogil=True)
-def _put(stack, n, kind, energy, track):  # type: ignore[no-untyped-def]
+@compiled
+def _put(stack: Any, n: Any, kind: Any, energy: Any, track: Any) -> Any:
     if n >= stack.shape[0]:
         return n
     row = stack[n]
@@ -64,8 +65,8 @@ def _put(stack, n, kind, energy, track):  # type: ignore[no-untyped-def]
     return n + 1
 
 
-@njit(cache=True, nogil=True)
-def _kicked(track, momentum_gev):  # type: ignore[no-untyped-def]
+@compiled
+def _kicked(track: Any, momentum_gev: Any) -> Any:
     """A track with a transverse momentum, two exponentials of 0.17 GeV, in a random direction."""
     x, y, z, ux, uy, uz, time, depth = track
     transverse = -_TRANSVERSE_GEV * math.log(
@@ -77,8 +78,17 @@ def _kicked(track, momentum_gev):  # type: ignore[no-untyped-def]
     return (x, y, z, ux, uy, uz, time, depth)
 
 
-@njit(cache=True, nogil=True)
-def _neutral(array, light, tables, em_stack, energy, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _neutral(
+    array: Any,
+    light: Any,
+    tables: Any,
+    em_stack: Any,
+    energy: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """The two photons of a neutral pion, isotropic in its rest frame."""
     x, y, z, ux, uy, uz, time, depth = track
     gamma = energy / _NEUTRAL_PION_GEV
@@ -97,8 +107,20 @@ def _neutral(array, light, tables, em_stack, energy, track, bottom, thin_mev):  
         cascade(array, light, tables, em_stack, 0.0, photon * 1e3, start, bottom, thin_mev)
 
 
-@njit(cache=True, nogil=True)
-def _collide(array, light, tables, em_stack, stack, n, kind, energy, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _collide(
+    array: Any,
+    light: Any,
+    tables: Any,
+    em_stack: Any,
+    stack: Any,
+    n: Any,
+    kind: Any,
+    energy: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """One interaction: the leading particle goes on, pions take the rest."""
     inelasticity = 0.5 + 0.18 * np.random.standard_normal()
     inelasticity = min(max(inelasticity, 0.05), 0.98)
@@ -124,16 +146,35 @@ def _collide(array, light, tables, em_stack, stack, n, kind, energy, track, bott
     return n
 
 
-@njit(cache=True, nogil=True)
-def _decay_electron(array, light, tables, em_stack, energy, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def _decay_electron(
+    array: Any,
+    light: Any,
+    tables: Any,
+    em_stack: Any,
+    energy: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """The electron of a muon that decayed, with a third of its energy."""
     if energy > 2.0 * MUON_GEV:
         third = energy / 3.0 * 1e3
         cascade(array, light, tables, em_stack, 1.0, third, track, bottom, thin_mev)
 
 
-@njit(cache=True, nogil=True)
-def hadron_shower(array, light, tables, em_stack, stack, energy_gev, track, bottom, thin_mev):  # type: ignore[no-untyped-def]
+@compiled
+def hadron_shower(
+    array: Any,
+    light: Any,
+    tables: Any,
+    em_stack: Any,
+    stack: Any,
+    energy_gev: Any,
+    track: Any,
+    bottom: Any,
+    thin_mev: Any,
+) -> Any:
     """Follow a proton's shower down.
 
     Parameters

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 
 from daybreak.simulate.showers.atmosphere import LIGHT_M_PER_NS, air_at, depth_at, refractivity
 from daybreak.simulate.showers.cherenkov import straight_light
 from daybreak.simulate.showers.em_tables import RADIATION_LENGTH
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.optics import turned
 
 MUON_GEV, PION_GEV, PROTON_GEV = 0.1056584, 0.1395704, 0.9382721
@@ -19,8 +20,16 @@ MUON_DECAY_M, PION_DECAY_M = 658.654, 7.8045
 _LOSS = 2.2e-3
 
 
-@njit(cache=True, nogil=True)
-def fly(array, light, energy_gev, mass_gev, track, end_depth, radiates):  # type: ignore[no-untyped-def]
+@compiled
+def fly(
+    array: Any,
+    light: Any,
+    energy_gev: Any,
+    mass_gev: Any,
+    track: Any,
+    end_depth: Any,
+    radiates: Any,
+) -> Any:
     """Follow a particle down to a depth, in steps that are short near the telescopes.
 
     Parameters
@@ -71,8 +80,8 @@ def fly(array, light, energy_gev, mass_gev, track, end_depth, radiates):  # type
     return energy_gev, (x, y, z, ux, uy, uz, time, depth)
 
 
-@njit(cache=True, nogil=True)
-def decay_depth(track, path_m):  # type: ignore[no-untyped-def]
+@compiled
+def decay_depth(track: Any, path_m: Any) -> Any:
     """Vertical depth after a path.
 
     Parameters
@@ -85,8 +94,8 @@ def decay_depth(track, path_m):  # type: ignore[no-untyped-def]
     return depth_at(max(track[2] + path_m * track[5], -1000.0))
 
 
-@njit(cache=True, nogil=True)
-def muon_end(track, energy_gev, bottom):  # type: ignore[no-untyped-def]
+@compiled
+def muon_end(track: Any, energy_gev: Any, bottom: Any) -> Any:
     """Where a muon's flight ends: at the ground, or where it decays.
 
     Parameters

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from daybreak.images.camera import Camera
+from daybreak.simulate.showers.kernels import compiled
 
 FloatArray = NDArray[np.float64]
 
@@ -65,8 +65,8 @@ def pixel_grid(camera: Camera, cells_per_pixel: int = 6) -> PixelGrid:
     )
 
 
-@njit(cache=True, nogil=True)
-def find_pixel(grid, x_m, y_m):  # type: ignore[no-untyped-def]
+@compiled
+def find_pixel(grid: Any, x_m: Any, y_m: Any) -> Any:
     """Pixel at a place in the camera.
 
     Parameters
@@ -119,8 +119,8 @@ def pointing_basis(altitude_rad: float, azimuth_rad: float) -> FloatArray:
     return np.array([[ca * cz, -ca * sz, sa], [-sa * cz, sa * sz, ca], [-sz, -cz, 0.0]])
 
 
-@njit(cache=True, nogil=True)
-def turned(ux, uy, uz, theta_x, theta_y):  # type: ignore[no-untyped-def]
+@compiled
+def turned(ux: Any, uy: Any, uz: Any, theta_x: Any, theta_y: Any) -> Any:
     """A direction after small deflections along two axes perpendicular to it.
 
     Parameters

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
+
+from daybreak.simulate.showers.kernels import compiled
 
 _PER_WINDOW = 4
 _BINS = 64
 
 
-@njit(cache=True, nogil=True)
-def patch_trigger(pixel, time_ns, image, indptr, indices, threshold_pe, window_ns, nsb_ghz):  # type: ignore[no-untyped-def]
+@compiled
+def patch_trigger(
+    pixel: Any,
+    time_ns: Any,
+    image: Any,
+    indptr: Any,
+    indices: Any,
+    threshold_pe: Any,
+    window_ns: Any,
+    nsb_ghz: Any,
+) -> Any:
     """Whether any patch has enough photo-electrons above the mean of the sky within the window.
 
     The sky is drawn once for each pixel of a patch that has light of the shower near the threshold;

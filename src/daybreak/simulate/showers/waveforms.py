@@ -8,13 +8,14 @@ is Gaussian and independent from sample to sample.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from daybreak.errors import ConfigError
 from daybreak.simulate.showers.events import PhotonList, ShowerEvents
+from daybreak.simulate.showers.kernels import compiled
 from daybreak.simulate.showers.telescope import VirtualTelescope
 
 FloatArray = NDArray[np.float64]
@@ -34,8 +35,8 @@ def _template(telescope: VirtualTelescope) -> tuple[FloatArray, int]:
     return table, before
 
 
-@njit(cache=True, nogil=True)
-def _charge(spread, crosstalk):  # type: ignore[no-untyped-def]
+@compiled
+def _charge(spread: Any, crosstalk: Any) -> Any:
     """Charge of what one photo-electron sets free, in photo-electrons."""
     number = 1
     while crosstalk > 0.0 and np.random.random() < crosstalk:
@@ -43,8 +44,8 @@ def _charge(spread, crosstalk):  # type: ignore[no-untyped-def]
     return max(number + spread * math.sqrt(number) * np.random.standard_normal(), 0.0)
 
 
-@njit(cache=True, nogil=True)
-def _add(row, table, peak, place, charge):  # type: ignore[no-untyped-def]
+@compiled
+def _add(row: Any, table: Any, peak: Any, place: Any, charge: Any) -> Any:
     """Add a pulse; place is in samples."""
     first = math.floor(place)
     phase = int((place - first) * _PHASES)
@@ -54,8 +55,18 @@ def _add(row, table, peak, place, charge):  # type: ignore[no-untyped-def]
             row[low + k] += charge * table[phase, k]
 
 
-@njit(cache=True, nogil=True)
-def _fill(samples, offset, pixel, place, sky, table, peak, numbers, seed):  # type: ignore[no-untyped-def]
+@compiled
+def _fill(
+    samples: Any,
+    offset: Any,
+    pixel: Any,
+    place: Any,
+    sky: Any,
+    table: Any,
+    peak: Any,
+    numbers: Any,
+    seed: Any,
+) -> Any:
     """All events; sky is photo-electrons per pixel and sample."""
     spread, crosstalk, counts, noise, base = numbers
     count = samples.shape[2]
