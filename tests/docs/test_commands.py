@@ -25,8 +25,8 @@ from docs_pages import ROOT, Block, Command, blocks, commands, pages
 
 #: pages whose analyses take longer than ten seconds
 SLOW = {"README.md", "quick-look.md", "python-api.md", "requests.md", "neutrino-scan.md"}
-#: Python here is shown on results of the reader's own; other tests read results.json
-NOT_RUN = {"results-json.md"}
+#: Python here is shown on files of the reader's own; other tests read results.json, and SST-1M's
+NOT_RUN = {"results-json.md", "sst1m-raw.md"}
 LIMIT_S = 300
 
 
