@@ -29,4 +29,4 @@ def test_the_page(data_root, tmp_path):
         cwd=tmp_path, env=os.environ, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "n_events=32" in done.stdout or "32" in done.stdout
+    assert "Tally(" in done.stdout and "32" in done.stdout, done.stdout

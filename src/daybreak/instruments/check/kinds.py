@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 from daybreak.errors import RunDataError
+from daybreak.products.hdf5 import tables_without_pickle
 
 _GZIP, _ZSTD, _HDF5, _FITS = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x89HDF\r\n\x1a\n", b"SIMPLE  ="
 #: sync marker of eventio, in either order of bytes
@@ -84,7 +85,7 @@ def kind_of(path: Path) -> str:
 
 
 def _hdf5_kind(path: Path) -> str:
-    import tables
+    tables = tables_without_pickle()
 
     try:
         with tables.open_file(str(path)) as file:

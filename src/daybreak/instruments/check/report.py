@@ -12,6 +12,7 @@ import numpy as np
 
 from daybreak.errors import RunDataError
 from daybreak.instruments.check.kinds import kind_of
+from daybreak.products.hdf5 import tables_without_pickle
 
 #: columns whose quantiles are told
 _TOLD = (
@@ -155,7 +156,7 @@ def _told(report: FileReport, columns: dict[str, list[Any]]) -> None:
 
 
 def _ctapipe(path: Path, report: FileReport) -> None:
-    import tables
+    tables = tables_without_pickle()
 
     columns: dict[str, list[Any]] = {}
     try:
@@ -182,7 +183,7 @@ def _ctapipe(path: Path, report: FileReport) -> None:
 
 
 def _lstchain(path: Path, report: FileReport) -> None:
-    import tables
+    tables = tables_without_pickle()
 
     columns: dict[str, list[Any]] = {}
     try:

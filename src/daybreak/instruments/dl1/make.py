@@ -20,6 +20,7 @@ from daybreak.instruments.dl1.reading import TelescopeBuffer
 from daybreak.instruments.dl1.tables import IMAGES, PARAMETERS, image_table, parameter_table
 from daybreak.products.atomic import commit
 from daybreak.products.digest import file_digest, value_digest
+from daybreak.products.hdf5 import tables_without_pickle
 from daybreak.products.provenance import provenance
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class MadeDl1:
 def _source(path: Path, config: Dl1Config) -> Iterator[Any]:
     """An open EventSource of ctapipe."""
     try:
+        tables_without_pickle()
         from ctapipe.io import EventSource
     except ImportError:
         raise ConfigError("reading camera data needs ctapipe", _HINT) from None
@@ -78,7 +80,7 @@ class _Writer:
     """Parameters and images of all telescopes in a file of their own, merged at the end."""
 
     def __init__(self, path: Path, config: Dl1Config) -> None:
-        import tables
+        tables = tables_without_pickle()
 
         self.file = tables.open_file(str(path), "w")
         self.config = config
@@ -104,7 +106,7 @@ class _Writer:
 
 def _merge(parts: Path, into: Path, note: dict[str, Any]) -> None:
     """Copy the tables of telescopes into the file with everything else."""
-    import tables
+    tables = tables_without_pickle()
 
     with tables.open_file(str(parts)) as source, tables.open_file(str(into), "a") as target:
         for group in (PARAMETERS, IMAGES):
@@ -236,7 +238,7 @@ def make_dl1(path: Path, out: Path, config: Dl1Config, *, threads: int = 1) -> M
 
 def _there(out: Path, key: str) -> MadeDl1 | None:
     """What is there already, if it was made of the same input with the same settings."""
-    import tables
+    tables = tables_without_pickle()
 
     try:
         with tables.open_file(str(out)) as file:

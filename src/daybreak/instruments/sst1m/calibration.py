@@ -18,6 +18,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from daybreak.errors import ConfigError
+from daybreak.products.hdf5 import tables_without_pickle
 
 FloatArray = NDArray[np.float64]
 
@@ -164,7 +165,7 @@ def voltage_drop(variance_adc2: ArrayLike, telescope: int) -> FloatArray:
 
 def _dark_runs(path: Path, wanted: tuple[str, ...]) -> dict[str, FloatArray]:
     """Columns of a table that pandas wrote ("fixed" layout: blocks of columns of one type)."""
-    import tables
+    tables = tables_without_pickle()
 
     if not path.is_file():
         raise ConfigError(f"{path}: the calibration file is missing", _HINT)

@@ -11,6 +11,7 @@ import numpy as np
 
 from daybreak.errors import ConfigError
 from daybreak.images.camera import Camera, FloatArray, neighbor_rows
+from daybreak.products.hdf5 import tables_without_pickle
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ def load_layout(path: Path) -> dict[int, TelescopeLayout]:
     ConfigError
         If the file is missing or not what it should be.
     """
-    import tables
+    tables = tables_without_pickle()
 
     if not path.is_file():
         raise ConfigError(f"{path}: the file of the array is missing")
