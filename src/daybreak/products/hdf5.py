@@ -9,6 +9,11 @@ import pickle
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from daybreak.errors import ConfigError
+
+#: what to do where ctapipe or PyTables is missing
+INSTALL = "Install it with `pip install 'daybreak[cherenkov]'`."
+
 
 def _refuse(*_: Any, **__: Any) -> Any:
     raise pickle.UnpicklingError("attributes of files from outside are not unpickled")
@@ -18,9 +23,17 @@ def tables_without_pickle() -> ModuleType:
     """PyTables, from then on without unpickling in this process: such attributes stay bytes.
 
     ctapipe reads and writes its files through the same module. It keeps no pickles in them.
+
+    Raises
+    ------
+    ConfigError
+        If PyTables is not installed.
     """
-    import tables
-    from tables import attributeset
+    try:
+        import tables
+        from tables import attributeset
+    except ImportError:
+        raise ConfigError("reading HDF5 files needs PyTables", INSTALL) from None
 
     if attributeset.pickle is pickle:
         attributeset.pickle = SimpleNamespace(

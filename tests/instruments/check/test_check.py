@@ -97,6 +97,36 @@ def test_camera_data_and_dl1(data_root, tmp_path, capsys):
     assert not cut.whole and 0 < cut.events < 10
 
 
+def test_raw_data_of_sst1m(tmp_path):
+    """Written by ourselves, and with a bit turned."""
+    import numpy as np
+
+    from daybreak.instruments.sst1m.raw import write_raw
+
+    n, path = 40, tmp_path / "SST1M1_20240131_0042.fits.fz"
+    rng = np.random.default_rng(1)
+    write_raw(
+        path,
+        telescope=21,
+        event_id=np.arange(n) + 1,
+        array_event_id=np.arange(n) + 1,
+        time_ns=1_700_000_000_000_000_000 + np.arange(n) * 1_000_000,
+        bits=np.where(np.arange(n) % 4, 1, 8),
+        waveforms=rng.integers(180, 260, (n, 24, 20)).astype(np.uint16),
+        baselines=rng.integers(3000, 3300, (n, 24)).astype(np.uint16),
+        target="Crab",
+    )
+    report = check_file(path)
+    assert (report.kind, report.whole, report.events) == ("zfits", True, n)
+    assert sorted(report.types.values()) == [10, 30] and report.facts["target"] == "Crab"
+    assert report.rate_hz == pytest.approx(1000, rel=1e-3)
+    content = bytearray(path.read_bytes())
+    content[-3000] ^= 4
+    path.write_bytes(bytes(content))
+    (damaged,) = check_files([path])
+    assert not damaged.whole and damaged.problems
+
+
 @pytest.mark.realdata
 def test_files_of_lstchain(data_root):
     pytest.importorskip("tables")

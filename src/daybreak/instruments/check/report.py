@@ -12,6 +12,7 @@ import numpy as np
 
 from daybreak.errors import RunDataError
 from daybreak.instruments.check.kinds import kind_of
+from daybreak.instruments.dl1.source import open_source
 from daybreak.products.hdf5 import tables_without_pickle
 
 #: columns whose quantiles are told
@@ -105,6 +106,7 @@ def check_file(path: Path) -> FileReport:
     report = FileReport(str(path), kind, path.stat().st_size)
     looks = {
         "simtel": _source,
+        "zfits": _zfits,
         "ctapipe": _ctapipe,
         "lstchain": _lstchain,
         "dl3": _dl3,
@@ -125,25 +127,45 @@ def check_file(path: Path) -> FileReport:
 
 def _source(path: Path, report: FileReport) -> None:
     """Camera data through ctapipe's EventSource."""
-    from ctapipe.io import EventSource
-
     types: Counter[str] = Counter()
     telescopes: Counter[str] = Counter()
     seconds = []
-    try:
-        with EventSource(input_url=path, focal_length_choice="EQUIVALENT") as source:
-            report.facts["subarray"] = str(source.subarray.name)
-            report.facts["simulation"] = "yes" if source.is_simulation else "no"
+    with open_source(path, "equivalent") as source:
+        report.facts["subarray"] = str(source.subarray.name)
+        report.facts["simulation"] = "yes" if source.is_simulation else "no"
+        try:
             for event in source:
                 types[event.trigger.event_type.name] += 1
                 telescopes.update(str(tel) for tel in event.trigger.tels_with_trigger)
                 seconds.append(event.trigger.time.unix_tai)
-    except Exception as error:  # sources are plug-ins, and raise what they like
-        report.problem(f"reading ended after {len(seconds)} events: {str(error)[:120]}")
+        except Exception as error:  # sources are plug-ins, and raise what they like
+            report.problem(f"reading ended after {len(seconds)} events: {str(error)[:120]}")
     report.events, report.types, report.telescopes = len(seconds), dict(types), dict(telescopes)
     report.times(seconds)
     if not seconds:
         report.problem("no event in it could be read")
+
+
+def _zfits(path: Path, report: FileReport) -> None:
+    """Raw data of SST-1M."""
+    from daybreak.instruments.sst1m.raw import EventKind, open_raw
+
+    raw = open_raw(path)
+    types: Counter[str] = Counter()
+    seconds: list[float] = []
+    for chunk in raw.chunks():
+        types.update(EventKind(int(kind)).name for kind in chunk.kind)
+        seconds += (chunk.time_ns * 1e-9).tolist()
+    report.events, report.types = len(seconds), dict(types)
+    report.telescopes = {str(raw.telescope): len(seconds)}
+    report.facts |= {"target": raw.target, "pixels": str(raw.n_pixels)}
+    report.times(seconds)
+    for note in raw.notes:
+        report.problem(note)
+    for reason, count in raw.tally.skipped.items():
+        report.problem(f"{count} events left out: {reason}")
+    if raw.checksum_holds() is False:
+        report.problem("the data are not those of the checksum in the header")
 
 
 def _told(report: FileReport, columns: dict[str, list[Any]]) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daybreak.config.dl1 import Dl1Config
-from daybreak.errors import ConfigError, RunDataError
+from daybreak.errors import RunDataError
 from daybreak.images.camera import Camera
 from daybreak.instruments.dl1.cameras import camera_from_ctapipe
 from daybreak.instruments.dl1.processing import process
 from daybreak.instruments.dl1.reading import TelescopeBuffer
+from daybreak.instruments.dl1.source import open_source
 from daybreak.instruments.dl1.tables import IMAGES, PARAMETERS, image_table, parameter_table
 from daybreak.products.atomic import commit
 from daybreak.products.digest import file_digest, value_digest
@@ -24,7 +23,6 @@ from daybreak.products.hdf5 import tables_without_pickle
 from daybreak.products.provenance import provenance
 
 _log = logging.getLogger(__name__)
-_HINT = "Install it with `pip install 'daybreak[cherenkov]'`."
 
 
 @dataclass(frozen=True)
@@ -49,31 +47,6 @@ class MadeDl1:
     parametrised: int
     made: bool = True
     stopped: str = ""
-
-
-@contextmanager
-def _source(path: Path, config: Dl1Config) -> Iterator[Any]:
-    """An open EventSource of ctapipe."""
-    try:
-        tables_without_pickle()
-        from ctapipe.io import EventSource
-    except ImportError:
-        raise ConfigError("reading camera data needs ctapipe", _HINT) from None
-    if not path.is_file():
-        raise RunDataError(f"{path} is not there", "Check the path.")
-    choice = {"effective": "EFFECTIVE", "equivalent": "EQUIVALENT"}[config.focal_length]
-    try:
-        source = EventSource(input_url=path, focal_length_choice=choice)
-    except Exception as error:  # sources are plug-ins, and raise what they like
-        _log.debug("source of %s", path, exc_info=error)
-        reason = " ".join(str(error).split())[:160]
-        focal = "focal length" in reason.lower()
-        raise RunDataError(
-            f"{path.name}: it can't be read as camera data ({reason})",
-            "Set focal_length: equivalent." if focal else "See `daybreak check` for what it is.",
-        ) from error
-    with source:
-        yield source
 
 
 class _Writer:
@@ -206,7 +179,7 @@ def make_dl1(path: Path, out: Path, config: Dl1Config, *, threads: int = 1) -> M
     ConfigError
         If ctapipe is not installed.
     """
-    with _source(path, config) as source:
+    with open_source(path, config.focal_length) as source:
         from ctapipe.io import DataWriter
 
         key = dl1_key(path, config)
